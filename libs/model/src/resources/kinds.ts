@@ -1,0 +1,27 @@
+/**
+ * Kinds of configuration objects: the name of the Admin API's collection, which is also the
+ * directory in the store. Sources: apisix/admin/*.lua of APISIX 3.18.
+ */
+export const RESOURCE_KINDS = [
+  'routes',
+  'services',
+  'upstreams',
+  'consumers',
+  'consumer_groups',
+  'plugin_configs',
+  'global_rules',
+  'plugin_metadata',
+] as const;
+export type ResourceKind = (typeof RESOURCE_KINDS)[number];
+
+/** How messages name one object of a kind. */
+export const RESOURCE_SINGULAR: Readonly<Record<ResourceKind, string>> = {
+  routes: 'route',
+  services: 'service',
+  upstreams: 'upstream',
+  consumers: 'consumer',
+  consumer_groups: 'consumer group',
+  plugin_configs: 'plugin config',
+  global_rules: 'global rule',
+  plugin_metadata: 'plugin_metadata',
+};

@@ -1,0 +1,96 @@
+import type { ExternalPlugins } from './external-plugins.ts';
+import type { LocalReply } from './local-reply.ts';
+import type { MetricRegistry } from './metrics.ts';
+import type { Logger, RequestContext } from './request-context.ts';
+import type { SharedState } from './shared-state.ts';
+
+/** A JSON Schema as plain data: the Admin API serves it as it stands. */
+export type JsonSchema = Readonly<Record<string, unknown>>;
+
+/** What the Admin API needs to know of a plugin: data, and no behaviour beyond checking a conf. */
+export interface PluginDefinition<Conf = unknown> {
+  readonly name: string;
+  readonly version: number;
+  /** Higher runs earlier. */
+  readonly priority: number;
+  readonly type?: 'auth';
+  /** The field of `consumerSchema` that names a consumer uniquely, as `key` for key-auth. */
+  readonly consumerKey?: string;
+  readonly scope?: 'global';
+  /** `prefer_route`: does not run in a global rule when the route has it too. */
+  readonly runPolicy?: 'prefer_route';
+  readonly enabledByDefault?: false;
+  readonly schema: JsonSchema;
+  readonly consumerSchema?: JsonSchema;
+  readonly metadataSchema?: JsonSchema;
+  /** What JSON Schema cannot say. Throws a ConfigError. */
+  check?(conf: Conf): void;
+  checkConsumer?(conf: Readonly<Record<string, unknown>>): void;
+}
+
+/** The object of the configuration that a conf stands in. */
+export interface ConfSource {
+  /** `route`, `service`, `plugin_config`, `consumer`, `consumer_group` or `global_rule`. */
+  readonly kind: string;
+  readonly id: string;
+  /** Store revision of its last change. */
+  readonly modifiedIndex: number;
+}
+
+/** What a plugin is given when a conf is prepared. */
+export interface PluginEnvironment {
+  readonly source: ConfSource;
+  /** `plugin_attr.<name>` of the configuration file. */
+  readonly attr: Readonly<Record<string, unknown>>;
+  /** `/plugin_metadata/<name>`, validated; a change prepares every conf anew. */
+  readonly metadata: Readonly<Record<string, unknown>>;
+  readonly shared: SharedState;
+  readonly metrics: MetricRegistry;
+  readonly external: ExternalPlugins;
+  readonly log: Logger;
+}
+
+/** May change the request; a reply ends the request phases. Return a promise only to wait for something. */
+export type RequestHandler<Prepared> = (
+  ctx: RequestContext,
+  prepared: Prepared,
+) => LocalReply | void | Promise<LocalReply | void>;
+
+/** Sees status and headers before they are sent. Synchronous: bytes are waiting. */
+export type ResponseHandler<Prepared> = (ctx: RequestContext, prepared: Prepared) => void;
+
+/** Gets each chunk, and a last call with `last` set; returns what goes to the client. */
+export type BodyHandler<Prepared> = (
+  ctx: RequestContext,
+  prepared: Prepared,
+  chunk: Buffer,
+  last: boolean,
+) => Buffer | void;
+
+export interface PluginHandlers<Conf, Prepared> {
+  /** Once per conf: compile patterns, parse CIDR sets and templates here, never in a phase. */
+  prepare?(conf: Conf, env: PluginEnvironment): Prepared;
+  /** After the last request that used it. */
+  dispose?(prepared: Prepared): void;
+  rewrite?: RequestHandler<Prepared>;
+  access?: RequestHandler<Prepared>;
+  /** Runs again for each node that is tried: must be repeatable. */
+  beforeProxy?: RequestHandler<Prepared>;
+  headerFilter?: ResponseHandler<Prepared>;
+  bodyFilter?: BodyHandler<Prepared>;
+  delayedBodyFilter?: BodyHandler<Prepared>;
+  /** Runs for every request, however it ended. */
+  log?: ResponseHandler<Prepared>;
+}
+
+export interface Plugin<Conf = unknown, Prepared = unknown> extends PluginHandlers<Conf, Prepared> {
+  readonly definition: PluginDefinition<Conf>;
+}
+
+/** The default export of a plugin's code file. Without `prepare` the phases get the conf itself. */
+export function definePlugin<Conf, Prepared = Conf>(
+  definition: PluginDefinition<Conf>,
+  handlers: PluginHandlers<Conf, Prepared>,
+): Plugin<Conf, Prepared> {
+  return { definition, ...handlers };
+}

@@ -1,0 +1,144 @@
+import type { ContextKey } from './context-key.ts';
+import type { HeaderList } from './header-list.ts';
+
+/** One query argument. `value` is undefined for `?a` and empty for `?a=`. Both are decoded. */
+export interface QueryArgument {
+  readonly name: string;
+  readonly value: string | undefined;
+}
+
+/** The request on its way to the upstream. What plugins change here is what the upstream gets. */
+export interface ClientRequest {
+  method: string;
+  /** `http` or `https`: how the client came. */
+  readonly scheme: string;
+  /** Lower case, without port; empty when the client sent none. */
+  readonly host: string;
+  /** The request target as it came, never changed. */
+  readonly rawTarget: string;
+  /** Decoded and normalised path that the route was matched with: nginx's `$uri`. */
+  readonly path: string;
+  /** Path sent to the upstream, percent-encoded, without query; undefined sends the client's. */
+  upstreamPath: string | undefined;
+  /** Query string without `?`, as it will be sent; empty when there is none. */
+  query: string;
+  /** Host header for the upstream; undefined sends what the upstream's `pass_host` says. */
+  upstreamHost: string | undefined;
+  readonly headers: HeaderList;
+  /** Parsed from `query`; setting it writes `query` anew. */
+  getArguments(): readonly QueryArgument[];
+  setArguments(args: readonly QueryArgument[]): void;
+  /**
+   * The whole body. Buffers it, up to `bytesMax`; rejects with the GatewayError
+   * `REQUEST_BODY_TOO_LARGE` (413) past that. Undefined when the request has none.
+   */
+  readBody(bytesMax?: number): Promise<Buffer | undefined>;
+  /** Replaces the body; Content-Length follows. */
+  setBody(body: Buffer): void;
+}
+
+/** The response on its way to the client. Valid from headerFilter on. */
+export interface ClientResponse {
+  status: number;
+  readonly headers: HeaderList;
+  /** `upstream` when an upstream answered, `gateway` for every local reply and error page. */
+  readonly source: 'upstream' | 'gateway';
+  /** Headers that earlier phases want on the response, whoever answers. Applied before headerFilter. */
+  readonly early: HeaderList;
+  /**
+   * Call in headerFilter when a bodyFilter changes the length: Content-Length goes, and the body is
+   * sent in chunks.
+   */
+  clearContentLength(): void;
+  /**
+   * Call in headerFilter when the filter needs the whole body: bodyFilter then gets it in one piece
+   * with `last` set.
+   */
+  holdBody(): void;
+}
+
+export interface Peer {
+  readonly address: string;
+  readonly port: number;
+}
+
+/** Which object the request was matched with, after merging. */
+export interface MatchedRoute {
+  readonly id: string;
+  readonly name: string | undefined;
+  readonly serviceId: string | undefined;
+  readonly serviceName: string | undefined;
+  readonly labels: Readonly<Record<string, string>> | undefined;
+  /** The pattern of `uri`/`uris` that matched. */
+  readonly matchedPath: string;
+}
+
+/** A consumer and the credential that named it. */
+export interface ConsumerMatch {
+  readonly username: string;
+  readonly groupId: string | undefined;
+  readonly labels: Readonly<Record<string, string>> | undefined;
+  readonly customId: string | undefined;
+  readonly credentialId: string | undefined;
+  /** The auth plugin's conf on the consumer or credential, validated. */
+  readonly authConf: Readonly<Record<string, unknown>>;
+}
+
+/** Looks up `$`-variables of nginx and APISIX by name, without `$`. */
+export interface Variables {
+  get(name: string): string | undefined;
+  /** Overrides a variable for the rest of the request. */
+  set(name: string, value: string | undefined): void;
+}
+
+export interface Logger {
+  debug(message: string): void;
+  info(message: string): void;
+  warn(message: string): void;
+  error(message: string): void;
+}
+
+export interface UpstreamAttempt {
+  readonly address: string;
+  /** Undefined until the upstream answers. */
+  status: number | undefined;
+  /** Milliseconds from the start of connecting to the response head. */
+  headerTimeMs: number | undefined;
+  /** Milliseconds until the last byte. */
+  responseTimeMs: number | undefined;
+}
+
+/**
+ * One request, from its head to its log line. Every field exists from the start, so that all
+ * contexts share one hidden class; plugins pass values through `contextKey`, never by adding
+ * properties.
+ */
+export interface RequestContext {
+  readonly request: ClientRequest;
+  readonly response: ClientResponse;
+  /** The connection's peer; `real-ip` may replace it. */
+  client: Peer;
+  readonly server: Peer;
+  /** Milliseconds since the epoch at which the request head was complete. */
+  readonly startTimeMs: number;
+  /** Undefined in global rules of a request that no route matched. */
+  readonly route: MatchedRoute | undefined;
+  readonly consumer: ConsumerMatch | undefined;
+  readonly vars: Variables;
+  readonly attempts: readonly UpstreamAttempt[];
+  readonly bytesSent: number;
+  readonly bytesReceived: number;
+  /** Aborted when the client goes away. */
+  readonly signal: AbortSignal;
+  readonly log: Logger;
+  get<T>(key: ContextKey<T>): T | undefined;
+  set<T>(key: ContextKey<T>, value: T): void;
+  /** Finds the consumer whose conf of this auth plugin has this key (`PluginDefinition.consumerKey`). */
+  findConsumer(plugin: string, key: string): ConsumerMatch | undefined;
+  findConsumerByName(username: string): ConsumerMatch | undefined;
+  /**
+   * Makes it the request's consumer: its plugins join the chain, and the upstream gets
+   * X-Consumer-Username, X-Credential-Identifier and X-Consumer-Custom-ID.
+   */
+  attachConsumer(consumer: ConsumerMatch): void;
+}
