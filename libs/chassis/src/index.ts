@@ -1,1 +1,38 @@
-export {};
+export { CommandLineError, readCommandLine, usage } from './command-line.ts';
+export type { CommandLine } from './command-line.ts';
+export { ConfigFileError } from './config/config-file-error.ts';
+export type {
+  AccessLogConfig,
+  AdminConfig,
+  AdminKey,
+  ConfigProvider,
+  EtcdConfig,
+  EtcdTlsConfig,
+  GatewayConfig,
+  HttpConfig,
+  HttpRouter,
+  LimitsConfig,
+  ListenAddress,
+  LogLevel,
+  NodeListen,
+  PluginAttr,
+  PluginList,
+  PolygateConfig,
+  RunnerManagerConfig,
+  ServiceAddress,
+  TelemetryConfig,
+  UpstreamKeepaliveConfig,
+} from './config/gateway-config.ts';
+export { loadConfig, reloadPluginList } from './config/load-config.ts';
+export { HealthState, startHealthServer } from './health-server.ts';
+export type { HealthServer, HealthServerOptions } from './health-server.ts';
+export { createLogger } from './logger.ts';
+export type { LogFields, Logger, LoggerOptions } from './logger.ts';
+export { runMain } from './run-main.ts';
+export { prepareRunDir } from './prepare-run-dir.ts';
+export { runUntilStopped } from './run-until-stopped.ts';
+export type { RunOptions } from './run-until-stopped.ts';
+export { startTelemetry } from './telemetry.ts';
+export type { Telemetry } from './telemetry.ts';
+export { extractTraceContext, injectTraceContext } from './trace-context.ts';
+export type { TraceHeaders } from './trace-context.ts';

@@ -1,0 +1,225 @@
+/** An address to listen on. */
+export interface ListenAddress {
+  readonly host: string;
+  readonly port: number;
+}
+
+export interface NodeListen extends ListenAddress {
+  /** HTTP/2 in clear text (prior knowledge) beside HTTP/1.1: `apisix.enable_http2`. */
+  readonly http2: boolean;
+}
+
+export interface EtcdTlsConfig {
+  readonly verify: boolean;
+  readonly caFile?: string;
+  readonly certFile?: string;
+  readonly keyFile?: string;
+  readonly serverName?: string;
+}
+
+export interface EtcdConfig {
+  /** URLs, `http://` or `https://`, without a trailing slash. */
+  readonly endpoints: readonly string[];
+  /** As `/apisix`, without a trailing slash. */
+  readonly prefix: string;
+  readonly username?: string;
+  readonly password?: string;
+  /** For one call: connect, read or write. */
+  readonly timeoutMs: number;
+  /** A watch without an event for this long is begun anew. */
+  readonly watchTimeoutMs: number;
+  /** Wait before syncing again after a failure, to which up to half of it is added at random. */
+  readonly resyncDelayMs: number;
+  /** Attempts after the first one when the process starts. */
+  readonly startupRetriesMax: number;
+  readonly tls: EtcdTlsConfig;
+}
+
+export interface AdminKey {
+  readonly name: string;
+  readonly key: string;
+  readonly role: 'admin' | 'viewer';
+}
+
+export interface AdminConfig {
+  /** `apisix.enable_admin`; always on in a control plane, always off in a data plane. */
+  readonly enabled: boolean;
+  readonly listen: ListenAddress;
+  readonly keyRequired: boolean;
+  /** Empty when none is set: the admin API then makes one. There is no built-in key. */
+  readonly keys: readonly AdminKey[];
+  /** Empty: nobody may call, as with an empty list in APISIX. */
+  readonly allowCidrs: readonly string[];
+  readonly cors: boolean;
+  /** `enable_admin_ui`. */
+  readonly ui: boolean;
+  readonly https: boolean;
+  readonly apiVersion: 'v3' | 'default';
+  /** `admin_api_mtls.*`; both present when `https` is true. */
+  readonly certFile?: string;
+  readonly keyFile?: string;
+  /** Signs client certificates; when set a client must show one. */
+  readonly clientCaFile?: string;
+}
+
+export interface UpstreamKeepaliveConfig {
+  /** Idle connections kept per worker: `nginx_config.http.upstream.keepalive`. */
+  readonly connectionsMax: number;
+  /** Requests after which a connection is closed. */
+  readonly requestsMax: number;
+  readonly idleTimeoutMs: number;
+}
+
+export interface HttpConfig {
+  /** 0: unlimited. */
+  readonly clientMaxBodyBytes: number;
+  readonly keepaliveTimeoutMs: number;
+  readonly clientHeaderTimeoutMs: number;
+  /** Between two reads of a request body, not for the whole of it. */
+  readonly clientBodyTimeoutMs: number;
+  /** Between two writes to the client. */
+  readonly sendTimeoutMs: number;
+  readonly realIpHeader: string;
+  readonly realIpRecursive: boolean;
+  readonly realIpFrom: readonly string[];
+  readonly underscoresInHeaders: boolean;
+  readonly upstreamKeepalive: UpstreamKeepaliveConfig;
+  /** Send the server name when connecting to an upstream by TLS. */
+  readonly upstreamTlsServerName: boolean;
+}
+
+export interface AccessLogConfig {
+  readonly enabled: boolean;
+  /** A path, or `/dev/stdout`. */
+  readonly file: string;
+  /** nginx `log_format` text. */
+  readonly format: string;
+  readonly escape: 'default' | 'json' | 'none';
+}
+
+/** Where clients of the gRPC services find them: `unix:<path>` or `host:port`. */
+export interface ServiceAddress {
+  readonly listen: string;
+  readonly address: string;
+}
+
+export interface RunnerManagerConfig extends ServiceAddress {
+  readonly connectTimeoutMs: number;
+  readonly callTimeoutMs: number;
+  /** Calls of one worker that wait for an answer; more are refused. */
+  readonly inFlightMax: number;
+}
+
+export interface LimitsConfig {
+  /** Request line and headers together. */
+  readonly requestHeadBytesMax: number;
+  readonly requestHeadersMax: number;
+  /** Status line and headers of an upstream. */
+  readonly responseHeadBytesMax: number;
+  /** What a plugin may hold of one body in memory. */
+  readonly bufferedBodyBytesMax: number;
+  /** Open client connections per worker. */
+  readonly connectionsMax: number;
+}
+
+export interface TelemetryConfig {
+  readonly enabled: boolean;
+  /**
+   * Base URL of an OTLP/HTTP collector, as `http://127.0.0.1:4318`; `/v1/traces` is appended.
+   * Undefined leaves it to OTEL_EXPORTER_OTLP_ENDPOINT and its kind.
+   */
+  readonly endpoint?: string;
+  /** Spans carry `<serviceName>-<process>`, as `polygate-data-plane`. */
+  readonly serviceName: string;
+  /** 0 to 1, of the requests that no caller has decided about. */
+  readonly sampleRatio: number;
+  readonly metricsIntervalMs: number;
+}
+
+/** What APISIX does not know: the `polygate:` section. */
+export interface PolygateConfig {
+  /** Absolute. The embedded store and generated keys. */
+  readonly dataDir: string;
+  /** Absolute. Unix sockets. */
+  readonly runDir: string;
+  readonly runnerManager: RunnerManagerConfig;
+  /** The control stream, which the data plane dials. */
+  readonly control: ServiceAddress;
+  readonly limits: LimitsConfig;
+  readonly telemetry: TelemetryConfig;
+  readonly logFormat: 'text' | 'json';
+  /** From the first signal to the end of the process. */
+  readonly shutdownGraceMs: number;
+  /** An upstream to try things with, started beside the gateway. */
+  readonly echoUpstream?: ListenAddress;
+  /** Write the sample routes into an empty store. */
+  readonly sample: boolean;
+}
+
+export type LogLevel = 'debug' | 'info' | 'warn' | 'error';
+
+export type ConfigProvider = 'embedded' | 'etcd' | 'yaml' | 'json';
+
+export type HttpRouter = 'radixtree_host_uri' | 'radixtree_uri' | 'radixtree_uri_with_parameter';
+
+export type PluginAttr = Readonly<Record<string, Readonly<Record<string, unknown>>>>;
+
+/** The part of the file that a running process may take over. */
+export interface PluginList {
+  /** Undefined: every plugin whose definition enables it. */
+  readonly plugins: readonly string[] | undefined;
+  readonly streamPlugins: readonly string[];
+  readonly pluginAttr: PluginAttr;
+}
+
+/** The configuration file, checked, with defaults filled in and units made plain. */
+export interface GatewayConfig extends PluginList {
+  /** Absolute. */
+  readonly file: string;
+  /** Absolute: the folder of `file`. */
+  readonly configDir: string;
+  readonly role: 'traditional' | 'control_plane' | 'data_plane';
+  readonly configProvider: ConfigProvider;
+  readonly etcd: EtcdConfig;
+  /** Read when `configProvider` is `yaml` or `json`; absolute. */
+  readonly standaloneFile: string;
+  readonly admin: AdminConfig;
+  readonly nodeListen: readonly NodeListen[];
+  readonly control: ListenAddress & { readonly enabled: boolean };
+  /** `/status` and `/status/ready`; undefined when not asked for. */
+  readonly status: ListenAddress | undefined;
+  readonly routerHttp: HttpRouter;
+  readonly deleteUriTailSlash: boolean;
+  readonly normalizeUriLikeServlet: boolean;
+  readonly matchUriEncodedSlash: boolean;
+  /** Bytes of a body read to match `post_arg.*`; 0: unlimited. */
+  readonly postArgsBytesMax: number;
+  readonly showUpstreamStatus: boolean;
+  readonly serverTokens: boolean;
+  readonly upstreamHealthchecks: boolean;
+  /** Peers whose `X-Forwarded-*` headers are believed; undefined when the key is not set. */
+  readonly trustedAddresses: readonly string[] | undefined;
+  readonly dns: {
+    /** Undefined: the system's resolver. */
+    readonly servers: readonly string[] | undefined;
+    /** Overrides the records' TTL. */
+    readonly validMs: number | undefined;
+    readonly timeoutMs: number;
+  };
+  /** 16 or 32 characters each; empty: fields are stored as they are. */
+  readonly dataEncryption: { readonly enabled: boolean; readonly keyring: readonly string[] };
+  readonly graphqlMaxBytes: number;
+  readonly extPlugin: { readonly cmd?: readonly string[]; readonly pathForTest?: string };
+  /** `NAME` or `NAME=value`, as `nginx_config.envs` has them. */
+  readonly nginxEnvs: readonly string[];
+  /** Worker threads of the data plane, at least 1. */
+  readonly workers: number;
+  readonly errorLogLevel: LogLevel;
+  readonly http: HttpConfig;
+  readonly accessLog: AccessLogConfig;
+  readonly polygate: PolygateConfig;
+  /** Paths of keys that are set and do nothing here; for one line in the log. */
+  readonly withoutEffect: readonly string[];
+  /** Sentences to log as warnings. No secrets in them. */
+  readonly warnings: readonly string[];
+}

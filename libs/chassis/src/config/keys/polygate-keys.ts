@@ -1,0 +1,39 @@
+import { flag, integer, oneOf, optionalSection, scalar, section, text } from './key-rules.ts';
+import { host, isHttpUrl, nginxSize, port, serviceAddress } from './value-rules.ts';
+
+const ratio = scalar('a number from 0 to 1', 1, (value) =>
+  typeof value === 'number' && value >= 0 && value <= 1 ? value : undefined,
+);
+
+/** Ours. Units stand in the names, as nothing of APISIX's has to be matched here. */
+export const POLYGATE = section({
+  data_dir: text(undefined),
+  run_dir: text(undefined),
+  workers: integer(undefined, 1, 1024),
+  runner_manager: section({
+    listen: serviceAddress,
+    address: serviceAddress,
+    connect_timeout_ms: integer(1000, 1),
+    call_timeout_ms: integer(60_000, 1),
+    in_flight_max: integer(1024, 1),
+  }),
+  control: section({ listen: serviceAddress, address: serviceAddress }),
+  limits: section({
+    request_head_bytes_max: nginxSize(32_768),
+    request_headers_max: integer(200, 1),
+    response_head_bytes_max: nginxSize(65_536),
+    buffered_body_bytes_max: nginxSize(16_777_216),
+    connections_max: integer(undefined, 1),
+  }),
+  telemetry: section({
+    enabled: flag(undefined),
+    endpoint: text(undefined, 'an http or https URL', isHttpUrl),
+    service_name: text(undefined),
+    sample_ratio: ratio,
+    metrics_interval_ms: integer(60_000, 100),
+  }),
+  log_format: oneOf(['text', 'json'], 'text'),
+  shutdown_grace_ms: integer(undefined, 0),
+  echo_upstream: optionalSection({ ip: host('127.0.0.1'), port: port(1980) }),
+  sample: flag(false),
+});
