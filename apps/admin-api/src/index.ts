@@ -1,1 +1,1 @@
-export {};
+export { type AdminApi, type AdminApiOptions, startAdminApi } from './start-admin-api.ts';

@@ -1,1 +1,1 @@
-export {};
+export { startDataPlane, type DataPlane, type DataPlaneOptions } from './data-plane.ts';

@@ -2,10 +2,12 @@
 export const STORE_ERRORS = {
   /** The item changed since it was read. */
   CONFLICT: { retryable: false },
-  /** The store is out of reach or did not answer in time. */
+  /** The store is out of reach or did not answer in time. A write may have happened nonetheless. */
   UNAVAILABLE: { retryable: true },
-  /** User, password or certificate were refused. */
+  /** User, password or certificate were refused, or the user may not do this. */
   UNAUTHENTICATED: { retryable: false },
+  /** Another process has the embedded store's file open. */
+  LOCKED: { retryable: false },
   /** Written to a store that is only read. */
   READ_ONLY: { retryable: false },
   /** The value is larger than the store takes. */

@@ -5,3 +5,12 @@ export class ConfigError extends Error {
     this.name = 'ConfigError';
   }
 }
+
+/** A text too long to be matched against a pattern in bounded time. Not a fault of the pattern. */
+export class PatternSubjectError extends Error {
+  constructor(source: string, subjectChars: number, subjectCharsMax: number) {
+    const pattern = source.length > 100 ? `${source.slice(0, 100)}…` : source;
+    super(`subject of ${subjectChars} characters exceeds ${subjectCharsMax} for "${pattern}"`);
+    this.name = 'PatternSubjectError';
+  }
+}

@@ -1,5 +1,19 @@
-export { ConfigError } from './errors.ts';
+export { isCidr, isIpAddress, parseIpBytes } from './address/ip-address.ts';
+export { IpSet } from './address/ip-set.ts';
+export { ConfigError, PatternSubjectError } from './errors.ts';
+export {
+  compileExpression,
+  validateExpression,
+  type Expression,
+  type ExpressionVars,
+} from './expression/compile-expression.ts';
+export type { ExpressionValue } from './expression/operators.ts';
+export { cloneJson, freeze } from './json-value.ts';
+export { compilePattern, type Pattern, type PatternOptions } from './pattern/compile-pattern.ts';
+export type { PluginCheckOptions, PluginSchemas } from './resources/check-plugins.ts';
 export { RESOURCE_KINDS, RESOURCE_SINGULAR, type ResourceKind } from './resources/kinds.ts';
+export { PLUGIN_META_SCHEMA, withPluginMeta } from './resources/plugin-meta.schema.ts';
+export { resourceSchema } from './resources/resource-schema.ts';
 export type {
   ConsumerResource,
   Labels,
@@ -15,3 +29,12 @@ export type {
   UpstreamNode,
   UpstreamResource,
 } from './resources/resource-types.ts';
+export { ID_SCHEMA, IP_SCHEMAS } from './resources/schema-parts.ts';
+export { UPSTREAM_SCHEMA } from './resources/upstreams.schema.ts';
+export {
+  validateResource,
+  type ValidatedResource,
+  type ValidateOptions,
+} from './resources/validate-resource.ts';
+export { compileSchema, isSecretReference } from './schema/compile-schema.ts';
+export type { JsonSchemaObject } from './schema/validator.ts';

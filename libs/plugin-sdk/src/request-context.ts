@@ -71,6 +71,8 @@ export interface MatchedRoute {
   readonly labels: Readonly<Record<string, string>> | undefined;
   /** The pattern of `uri`/`uris` that matched. */
   readonly matchedPath: string;
+  /** The pattern of `host`/`hosts` that matched; absent when the route names no host. */
+  readonly matchedHost?: string | undefined;
 }
 
 /** A consumer and the credential that named it. */

@@ -1,1 +1,2 @@
-export {};
+export { PLUGIN_DEFINITIONS } from './definitions.ts';
+export { loadPlugins, UnknownPluginError } from './load-plugins.ts';

@@ -1,1 +1,31 @@
-export {};
+export { mountPlugin, runPlugin } from './run-plugin.ts';
+export type {
+  MountedPlugin,
+  PluginRequest,
+  PluginRun,
+  UpstreamAnswer,
+  UpstreamRequest,
+} from './run-plugin.ts';
+export { FakeClock } from './run-plugin/fake-clock.ts';
+export { headerList, MemoryContext } from './run-plugin/memory-context.ts';
+export type { HeaderInit, RequestInit } from './run-plugin/memory-context.ts';
+export { memoryExternalPlugins } from './run-plugin/memory-external-plugins.ts';
+export type { MemoryExternalPlugins } from './run-plugin/memory-external-plugins.ts';
+export { memoryLog, type MemoryLog } from './run-plugin/memory-log.ts';
+export { memoryMetrics, type MemoryMetrics } from './run-plugin/memory-metrics.ts';
+export { memorySharedState } from './run-plugin/memory-shared-state.ts';
+export { hasEtcd, startEtcd } from './etcd-server.ts';
+export type { EtcdServer, EtcdServerOptions } from './etcd-server.ts';
+export { startTcpProxy, type TcpProxy } from './tcp-proxy.ts';
+export { createTestCertificates, type TestCertificates } from './test-certificates.ts';
+export { startFakeRunner } from './fake-runner.ts';
+export type { FakePeer, FakeRunner, FakeRunnerScript } from './fake-runner.ts';
+export { fakeRunnerCommand, type FakeRunnerMode } from './fake-runner-command.ts';
+export { validConf } from './run-plugin/valid-conf.ts';
+export {
+  buildGoRunner,
+  hasGo,
+  hasGoRunnerCheckout,
+  hasPythonRunner,
+  preparePythonRunner,
+} from './real-runners.ts';

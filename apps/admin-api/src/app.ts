@@ -1,0 +1,56 @@
+import type { GatewayConfig } from '@polygate/chassis';
+import type { ConfigStore } from '@polygate/config-store';
+import type { Logger } from '@polygate/plugin-sdk';
+import type { Tracer } from '@opentelemetry/api';
+import Koa from 'koa';
+import { refusal } from './answer.ts';
+import { type KeyRing } from './admin-key.ts';
+import type { ControlService } from './control/control-service.ts';
+import { makeEnvelope } from './envelope.ts';
+import { type AdminContext, type AdminState, respond } from './middleware/admin-state.ts';
+import { allowAddresses } from './middleware/allow-addresses.ts';
+import { answerFailures } from './middleware/answer-failures.ts';
+import { answerHead } from './middleware/answer-head.ts';
+import { auditWrites } from './middleware/audit-writes.ts';
+import { authenticate } from './middleware/authenticate.ts';
+import { cors } from './middleware/cors.ts';
+import { serverHeader } from './middleware/server-header.ts';
+import { traceRequests } from './middleware/trace-requests.ts';
+import type { PluginSets } from './plugins/plugin-sets.ts';
+import { ResourceHandler } from './resource-handler.ts';
+import { dispatchResources } from './routes/dispatch-resources.ts';
+import { namedRoutes } from './routes/named-routes.ts';
+
+export interface AppOptions {
+  readonly config: GatewayConfig;
+  readonly store: ConfigStore;
+  readonly log: Logger;
+  readonly plugins: PluginSets;
+  readonly control: ControlService;
+  /** Undefined: nobody needs a key. */
+  readonly keyRing: KeyRing | undefined;
+  readonly tracer: Tracer | undefined;
+}
+
+/** Everything a request passes, in order. Throws an Error for an `allow_admin` that is no CIDR. */
+export function createApp(options: AppOptions): Koa<AdminState> {
+  const { config, store, log, plugins, control, keyRing, tracer } = options;
+  const envelope = makeEnvelope(config.admin.apiVersion, config.etcd.prefix);
+  const handler = new ResourceHandler({ store, plugins, envelope, log });
+  const app = new Koa<AdminState>();
+
+  app.use(traceRequests(tracer));
+  app.use(answerFailures(log));
+  app.use(serverHeader(config.serverTokens));
+  app.use(allowAddresses(config.admin.allowCidrs));
+  app.use(cors(config.admin.cors));
+  app.use(answerHead);
+  app.use(authenticate(keyRing, log));
+  app.use(auditWrites(log));
+  app.use(namedRoutes({ plugins, control, log }));
+  app.use(dispatchResources({ handler, plugins, apiVersion: envelope.version }));
+  app.use((ctx: AdminContext) => respond(ctx, refusal(404, 'not found')));
+
+  app.on('error', (error: Error) => log.warn(`an answer could not be sent: ${error.message}`));
+  return app;
+}

@@ -1,0 +1,35 @@
+import type { Logger } from '@polygate/plugin-sdk';
+import type { KeyRing } from '../admin-key.ts';
+import { type AdminContext, type Next, respond } from './admin-state.ts';
+
+/**
+ * Asks for a key in `?api_key=`, `X-API-KEY` or the cookie `x_api_key`, in this order; viewers may
+ * only GET. Without a ring everyone may do everything (`admin_key_required: false`). Source:
+ * check_token in apisix/admin/init.lua.
+ */
+export function authenticate(ring: KeyRing | undefined, log: Logger) {
+  return async (ctx: AdminContext, next: Next): Promise<void> => {
+    if (ring === undefined) {
+      await next();
+      return;
+    }
+    const refuse = (description: string) => {
+      log.warn(`failed to check token of ${ctx.req.socket.remoteAddress ?? ''}: ${description}`);
+      respond(ctx, { status: 401, body: { error_msg: 'failed to check token', description } });
+    };
+    const token = tokenOf(ctx);
+    if (token === undefined) return refuse('missing apikey');
+    const key = ring.find(token);
+    if (key === undefined) return refuse('wrong apikey');
+    if (key.role !== 'admin' && ctx.method !== 'GET') {
+      return refuse('invalid method for role viewer');
+    }
+    ctx.state.adminKey = key;
+    await next();
+  };
+}
+
+function tokenOf(ctx: AdminContext): string | undefined {
+  const argument = [ctx.query['api_key']].flat()[0];
+  return argument ?? (ctx.get('X-API-KEY') || ctx.cookies.get('x_api_key'));
+}

@@ -1,0 +1,68 @@
+import type { IncomingMessage } from 'node:http';
+import { type Answer, refusal } from './answer.ts';
+
+/** 1.5 MiB, as `MAX_REQ_BODY` of apisix/admin/init.lua. */
+export const BODY_BYTES_MAX = 1_572_864;
+/** cjson's limit; everything that walks a value may recurse this deep. */
+const NESTING_MAX = 1000;
+
+export type BodyResult =
+  { readonly ok: true; readonly value: unknown } | { readonly ok: false; readonly answer: Answer };
+
+/**
+ * Reads and parses a JSON body; `value` is undefined when there is none. Refuses in APISIX's words
+ * what is too large or no JSON (get_body of core/request.lua).
+ */
+export async function readJsonBody(request: IncomingMessage): Promise<BodyResult> {
+  const declaredBytes = Number(request.headers['content-length'] ?? 0);
+  if (declaredBytes > BODY_BYTES_MAX) return tooLarge(declaredBytes);
+
+  const chunks: Buffer[] = [];
+  let bytes = 0;
+  // leaving the loop must not destroy the request, or the refusal could not be sent
+  const body = request.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>;
+  for await (const chunk of body) {
+    bytes += chunk.length;
+    if (bytes > BODY_BYTES_MAX) {
+      // discards the rest; the server's requestTimeout bounds how long
+      request.resume();
+      return tooLarge(bytes);
+    }
+    chunks.push(chunk);
+  }
+  if (bytes === 0) return { ok: true, value: undefined };
+  return parseJsonBody(Buffer.concat(chunks).toString('utf8'));
+}
+
+export function parseJsonBody(text: string): BodyResult {
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch (error) {
+    return invalid((error as SyntaxError).message, text);
+  }
+  const fault = faultIn(value, 1);
+  return fault === undefined ? { ok: true, value } : invalid(fault, text);
+}
+
+/** `__proto__` would change the prototype of whatever the value is merged into. */
+function faultIn(value: unknown, depth: number): string | undefined {
+  if (typeof value !== 'object' || value === null) return undefined;
+  if (depth > NESTING_MAX) return `Found too many nested data structures (${depth})`;
+  if (Object.hasOwn(value, '__proto__')) return 'the key __proto__ is not allowed';
+  for (const inner of Object.values(value)) {
+    const fault = faultIn(inner, depth + 1);
+    if (fault !== undefined) return fault;
+  }
+  return undefined;
+}
+
+function invalid(why: string, text: string): BodyResult {
+  const body = { error_msg: `invalid request body: ${why}`, req_body: text };
+  return { ok: false, answer: { status: 400, body } };
+}
+
+function tooLarge(bytes: number): BodyResult {
+  const why = `request size ${bytes} is greater than the maximum size ${BODY_BYTES_MAX} allowed`;
+  return { ok: false, answer: refusal(400, `invalid request body: ${why}`) };
+}

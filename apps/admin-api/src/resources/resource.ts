@@ -1,0 +1,34 @@
+import type { ConfigStore } from '@polygate/config-store';
+import type { ResourceKind } from '@polygate/model';
+import type { JsonObject } from '../json-object.ts';
+import type { PluginSet } from '../plugins/plugin-set.ts';
+
+export type WriteMethod = 'PUT' | 'POST' | 'PATCH' | 'DELETE';
+export type ResourceMethod = WriteMethod | 'GET';
+
+export interface WriteContext {
+  readonly store: ConfigStore;
+  readonly plugins: PluginSet;
+  /** Undefined for a POST. */
+  readonly id: string | undefined;
+  readonly value: JsonObject;
+}
+
+/** What one kind of object does unlike the others. */
+export interface Resource {
+  readonly kind: ResourceKind;
+  /**
+   * Where the id of a PUT comes from: `id` of the path or the body, `username` of the body, or the
+   * plugin's `name`, which only the path has.
+   */
+  readonly idSource: 'id' | 'username' | 'name';
+  readonly unsupported: readonly ResourceMethod[];
+  /** What `?filter=` may ask for. */
+  readonly filterFields: readonly string[];
+  /** What a schema cannot see, after it passed: resolves with the text of a refusal. */
+  refuseWrite?(context: WriteContext): Promise<string | undefined>;
+  /** Resolves with the text of a refusal; `?force=true` skips it. */
+  refuseDelete?(store: ConfigStore, id: string): Promise<string | undefined>;
+  /** What disappears with the object: a prefix of keys. */
+  ownedPrefix?(id: string): string;
+}

@@ -1,0 +1,14 @@
+import { findDanglingReference, findUser, UPSTREAM_REFERENCE, usesByField } from '../references.ts';
+import type { Resource } from './resource.ts';
+
+export const services: Resource = {
+  kind: 'services',
+  idSource: 'id',
+  unsupported: [],
+  filterFields: [],
+  refuseWrite: ({ store, value }) => findDanglingReference(store, value, [UPSTREAM_REFERENCE]),
+  refuseDelete: (store, id) =>
+    findUser(store, id, 'this service directly', [
+      { kind: 'routes', label: 'route', uses: usesByField('service_id') },
+    ]),
+};

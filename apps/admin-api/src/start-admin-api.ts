@@ -1,0 +1,143 @@
+import { readFile } from 'node:fs/promises';
+import { createServer as createHttpServer, type Server } from 'node:http';
+import { createServer as createHttpsServer } from 'node:https';
+import type { AddressInfo } from 'node:net';
+import { join } from 'node:path';
+import type { Tracer } from '@opentelemetry/api';
+import type { AdminConfig, GatewayConfig, ListenAddress } from '@polygate/chassis';
+import type { ConfigStore } from '@polygate/config-store';
+import type { Logger } from '@polygate/plugin-sdk';
+import { PLUGIN_DEFINITIONS } from '@polygate/plugins/definitions';
+import { controlService, startGrpcServer } from '@polygate/rpc';
+import { type KeyRing, makeKeyRing, resolveAdminKeys } from './admin-key.ts';
+import { createApp } from './app.ts';
+import { ControlService } from './control/control-service.ts';
+import type { PluginNames } from './plugins/plugin-set.ts';
+import { PluginSets } from './plugins/plugin-sets.ts';
+
+export interface AdminApiOptions {
+  readonly config: GatewayConfig;
+  /** Stays open: who made it closes it. */
+  readonly store: ConfigStore;
+  readonly log: Logger;
+  /** Reads the plugin lists of the configuration file again; rejects when they break a rule. */
+  readonly loadPluginList: () => Promise<PluginNames> | PluginNames;
+  readonly tracer?: Tracer | undefined;
+}
+
+export interface AdminApi {
+  readonly address: ListenAddress;
+  /** Where data planes dial: `unix:<path>` or `host:port`. */
+  readonly controlAddress: string;
+  /** Resolves when the store answered, and rejects with its StoreError when it did not. */
+  checkStore(): Promise<void>;
+  /** Answers what is under way, for `graceMs` at most. Safe to call twice. */
+  stop(graceMs?: number): Promise<void>;
+}
+
+const CONNECTIONS_MAX = 1024;
+const REQUEST_TIMEOUT_MS = 60_000;
+
+/**
+ * Starts the Admin API and the control side on the addresses of the configuration. The store need
+ * not be reachable yet: what needs it is answered with 503 until it is. Rejects when an address
+ * cannot be bound, the admin key cannot be kept or `allow_admin` holds no CIDR.
+ */
+export async function startAdminApi(options: AdminApiOptions): Promise<AdminApi> {
+  const { config, store, log, loadPluginList, tracer } = options;
+  const plugins = new PluginSets({
+    definitions: PLUGIN_DEFINITIONS,
+    initial: config,
+    load: async () => loadPluginList(),
+    store,
+    log,
+  });
+  const control = new ControlService({ log });
+  plugins.onReload(({ generation, names }) =>
+    control.reloadPlugins({ generation, names: [...names] }),
+  );
+  const keyRing = await openKeyRing(config, log);
+  const app = createApp({ config, store, log, plugins, control, keyRing, tracer });
+
+  const handle = app.callback();
+  const server = await makeServer(config.admin, (request, response) => {
+    void handle(request, response);
+  });
+  const grpc = await startGrpcServer({
+    address: config.polygate.control.listen,
+    services: [controlService(control.implementation)],
+  });
+  const address = await listen(server, config.admin.listen).catch(async (error: unknown) => {
+    await grpc.stop(0);
+    throw error;
+  });
+  const corrected = plugins.correctStored().catch((error: unknown) => {
+    const why = error instanceof Error ? error.message : String(error);
+    log.warn(`the list of plugins in the store was not compared: ${why}`);
+  });
+
+  return {
+    address,
+    controlAddress: grpc.address,
+    checkStore: async () => void (await store.get('/plugins')),
+    stop: async (graceMs = config.polygate.shutdownGraceMs) => {
+      control.close();
+      await Promise.all([closeServer(server, graceMs), grpc.stop(graceMs), corrected]);
+    },
+  };
+}
+
+async function openKeyRing(config: GatewayConfig, log: Logger): Promise<KeyRing | undefined> {
+  const { keyRequired, keys: configured } = config.admin;
+  if (!keyRequired) {
+    log.warn('Admin key is bypassed! Set admin_key_required and a secure admin key in production.');
+    return undefined;
+  }
+  const file = join(config.polygate.dataDir, 'admin.key');
+  return makeKeyRing(await resolveAdminKeys({ configured, file, log }));
+}
+
+async function makeServer(
+  admin: AdminConfig,
+  listener: Parameters<typeof createHttpServer>[1],
+): Promise<Server> {
+  const server = admin.https
+    ? createHttpsServer(await readTls(admin), listener)
+    : createHttpServer(listener);
+  server.maxConnections = CONNECTIONS_MAX;
+  server.requestTimeout = REQUEST_TIMEOUT_MS;
+  return server;
+}
+
+/** With `admin_ssl_ca_cert` only clients whose certificate it signed get in. */
+async function readTls({ certFile, keyFile, clientCaFile }: AdminConfig) {
+  if (certFile === undefined || keyFile === undefined) {
+    throw new Error('https_admin needs admin_ssl_cert and admin_ssl_cert_key');
+  }
+  const [cert, key] = await Promise.all([readFile(certFile), readFile(keyFile)]);
+  if (clientCaFile === undefined) return { cert, key };
+  const ca = await readFile(clientCaFile);
+  return { cert, key, ca, requestCert: true, rejectUnauthorized: true };
+}
+
+function listen(server: Server, { host, port }: ListenAddress): Promise<ListenAddress> {
+  return new Promise((resolve, reject) => {
+    server.once('error', reject);
+    server.listen({ host, port }, () => {
+      server.off('error', reject);
+      resolve({ host, port: (server.address() as AddressInfo).port });
+    });
+  });
+}
+
+function closeServer(server: Server, graceMs: number): Promise<void> {
+  if (!server.listening) return Promise.resolve();
+  return new Promise((resolve) => {
+    const timer = setTimeout(() => server.closeAllConnections(), graceMs);
+    server.close(() => {
+      clearTimeout(timer);
+      resolve();
+    });
+    server.closeIdleConnections();
+  });
+}

@@ -1,0 +1,28 @@
+import type { ResourceKind } from '@polygate/model';
+
+/** A validated object of the configuration, as the main thread hands it to the workers. */
+export interface ConfigItem {
+  readonly kind: ResourceKind;
+  readonly id: string;
+  readonly value: unknown;
+  readonly createdIndex: number;
+  readonly modifiedIndex: number;
+}
+
+/** What changed since the last update. Applied as a whole or not at all. */
+export interface ConfigUpdate {
+  readonly revision: number;
+  /** Everything not in `puts` is gone. */
+  readonly reset: boolean;
+  readonly puts: readonly ConfigItem[];
+  readonly deletes: readonly { readonly kind: ResourceKind; readonly id: string }[];
+  /** The plugins to run from now on. */
+  readonly plugins?: PluginSelection;
+}
+
+export interface PluginSelection {
+  readonly generation: number;
+  readonly names: readonly string[];
+  /** `plugin_attr`, by plugin. */
+  readonly attr: Readonly<Record<string, Readonly<Record<string, unknown>>>>;
+}

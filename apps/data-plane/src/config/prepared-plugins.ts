@@ -1,0 +1,122 @@
+import type { PluginConf, PluginConfs, ResourceKind } from '@polygate/model';
+import type { Logger, Plugin, PluginDefinition, PluginEnvironment } from '@polygate/plugin-sdk';
+import type { PreparedPlugin } from '../pipeline/plugin-chain.ts';
+import { preparePlugin } from '../pipeline/prepare-plugin.ts';
+import type { ConfigItem } from './config-item.ts';
+
+/** What every plugin's environment has, whatever the conf. */
+export type SharedEnvironment = Pick<PluginEnvironment, 'shared' | 'metrics' | 'external'> & {
+  readonly logFor: (plugin: string) => Logger;
+};
+
+/** A plugin's conf, with the object it stands in. */
+export interface PlacedConf {
+  readonly conf: PluginConf;
+  readonly item: ConfigItem;
+}
+
+const SOURCE_KIND: Readonly<Partial<Record<ResourceKind, string>>> = {
+  routes: 'route',
+  services: 'service',
+  plugin_configs: 'plugin_config',
+  consumers: 'consumer',
+  consumer_groups: 'consumer_group',
+  global_rules: 'global_rule',
+};
+
+/** Whole plugins replace each other; confs are never merged field by field. Later layers win. */
+export function placeConfs(
+  layers: readonly (ConfigItem | undefined)[],
+  below: ReadonlyMap<string, PlacedConf> = new Map(),
+): Map<string, PlacedConf> {
+  const confs = new Map(below);
+  for (const item of layers) {
+    const plugins = (item?.value as { plugins?: PluginConfs } | undefined)?.plugins ?? {};
+    for (const [name, conf] of Object.entries(plugins)) {
+      confs.set(name, { conf, item: item as ConfigItem });
+    }
+  }
+  return confs;
+}
+
+/** Prepares each conf once, whatever number of chains it is in, and knows what to dispose of. */
+export class PreparedPlugins {
+  readonly #environment: SharedEnvironment;
+  readonly #metadataOf: (plugin: string) => Readonly<Record<string, unknown>>;
+  #prepared = new Map<ConfigItem, Map<string, PreparedPlugin>>();
+  /** Of a former plugin set or metadata. */
+  #outdated: PreparedPlugin[] = [];
+  #plugins: ReadonlyMap<string, Plugin> = new Map();
+  #attr: Readonly<Record<string, Readonly<Record<string, unknown>>>> = {};
+
+  constructor(
+    environment: SharedEnvironment,
+    metadataOf: (plugin: string) => Readonly<Record<string, unknown>>,
+  ) {
+    this.#environment = environment;
+    this.#metadataOf = metadataOf;
+  }
+
+  get definitions(): ReadonlyMap<string, PluginDefinition> {
+    return new Map([...this.#plugins].map(([name, { definition }]) => [name, definition]));
+  }
+
+  select(
+    plugins: ReadonlyMap<string, Plugin>,
+    attr: Readonly<Record<string, Readonly<Record<string, unknown>>>>,
+  ): void {
+    this.#plugins = plugins;
+    this.#attr = attr;
+    this.prepareAnew();
+  }
+
+  /** Everything is prepared again when next asked for. */
+  prepareAnew(): void {
+    for (const plugins of this.#prepared.values()) this.#outdated.push(...plugins.values());
+    this.#prepared = new Map();
+  }
+
+  /** Leaves out what is not enabled or has `_meta.disable`. Throws what a plugin's `prepare` throws. */
+  all(confs: ReadonlyMap<string, PlacedConf>): PreparedPlugin[] {
+    return [...confs].flatMap(([name, placed]) => this.#get(name, placed) ?? []);
+  }
+
+  #get(name: string, { conf, item }: PlacedConf): PreparedPlugin | undefined {
+    const plugin = this.#plugins.get(name);
+    if (plugin === undefined || conf._meta?.disable === true) return undefined;
+    const ofItem = this.#prepared.get(item) ?? new Map<string, PreparedPlugin>();
+    const known = ofItem.get(name);
+    if (known !== undefined) return known;
+
+    const { logFor, ...shared } = this.#environment;
+    const { id, kind, modifiedIndex } = item;
+    const prepared = preparePlugin(plugin, conf, {
+      ...shared,
+      source: { kind: SOURCE_KIND[kind] ?? kind, id, modifiedIndex },
+      attr: this.#attr[name] ?? {},
+      metadata: this.#metadataOf(name),
+      log: logFor(name),
+    });
+    this.#prepared.set(item, ofItem.set(name, prepared));
+    return prepared;
+  }
+
+  /** Forgets what nothing needs any more and answers how to dispose of it. */
+  retire(
+    isCurrent: (item: ConfigItem) => boolean,
+    inUse: ReadonlySet<PreparedPlugin>,
+  ): (() => void)[] {
+    const retired = this.#outdated.filter((plugin) => !inUse.has(plugin));
+    this.#outdated = this.#outdated.filter((plugin) => inUse.has(plugin));
+    for (const [item, plugins] of this.#prepared) {
+      if (isCurrent(item)) continue;
+      for (const [name, plugin] of plugins) {
+        if (inUse.has(plugin)) continue;
+        retired.push(plugin);
+        plugins.delete(name);
+      }
+      if (plugins.size === 0) this.#prepared.delete(item);
+    }
+    return retired.flatMap(({ dispose }) => dispose ?? []);
+  }
+}

@@ -1,0 +1,192 @@
+import type { ResourceKind, RouteResource } from '@polygate/model';
+import type { ConsumerMatch, Logger, Plugin } from '@polygate/plugin-sdk';
+import { makeChain } from '../pipeline/plugin-chain.ts';
+import type { PluginChain, PreparedPlugin } from '../pipeline/plugin-chain.ts';
+import { RouteTable } from '../routing/route-table.ts';
+import type { RouteChange, RouterMode } from '../routing/route-table.ts';
+import { compileUpstream } from '../upstream/compiled-upstream.ts';
+import type { CompiledUpstream } from '../upstream/compiled-upstream.ts';
+import { compileRoute } from './compile-route.ts';
+import type { RouteEntry } from './compile-route.ts';
+import type { ConfigUpdate } from './config-item.ts';
+import type { CompiledRoute, ConfigSnapshot, ConsumerIndex } from './config-snapshot.ts';
+import { buildConsumerIndex } from './consumer-index.ts';
+import type { ConsumerLayers } from './consumer-index.ts';
+import { ItemStore } from './item-store.ts';
+import type { ChangedIds } from './item-store.ts';
+import { PreparedPlugins } from './prepared-plugins.ts';
+import type { PlacedConf, SharedEnvironment } from './prepared-plugins.ts';
+
+export interface SnapshotBuilderOptions {
+  readonly routerMode: RouterMode;
+  readonly environment: SharedEnvironment;
+  readonly log: Logger;
+}
+
+export interface BuiltSnapshot {
+  readonly snapshot: ConfigSnapshot;
+  /** Of prepared plugins that the former snapshot has and this one has not. */
+  readonly disposals: readonly (() => void)[];
+  /** Items that could not be compiled: they serve their former version, or not at all. */
+  readonly failures: readonly CompileFailure[];
+}
+
+export interface CompileFailure {
+  readonly kind: ResourceKind;
+  readonly id: string;
+  readonly reason: string;
+  readonly keepsOlderVersion: boolean;
+}
+
+/**
+ * Turns validated items into snapshots. Keeps what it compiled, so that a change costs what depends
+ * on it and not the size of the configuration: a route is compiled anew when it, its service or its
+ * plugin config changes; upstreams, consumers and global rules are looked up at each request.
+ */
+export class SnapshotBuilder {
+  readonly #options: SnapshotBuilderOptions;
+  readonly #items = new ItemStore();
+  readonly #prepared: PreparedPlugins;
+  readonly #routes = new Map<string, RouteEntry>();
+  readonly #failures = new Map<string, CompileFailure>();
+  #table: RouteTable<CompiledRoute> = RouteTable.empty();
+  #upstreams: ReadonlyMap<string, CompiledUpstream> = new Map();
+  #globalRules: PluginChain = makeChain([]);
+  #consumers: ConsumerIndex;
+  /** Of all matches ever handed out: a request may hold one of an older index. */
+  readonly #layers = new WeakMap<ConsumerMatch, ConsumerLayers>();
+
+  constructor(options: SnapshotBuilderOptions) {
+    this.#options = options;
+    this.#prepared = new PreparedPlugins(
+      options.environment,
+      (plugin) => this.#items.get('plugin_metadata', plugin)?.value ?? {},
+    );
+    this.#consumers = buildConsumerIndex(this.#items, new Map(), this.#layers);
+  }
+
+  /** `plugins`: the loaded set, when the update selects another one. */
+  build(update: ConfigUpdate, plugins?: ReadonlyMap<string, Plugin>): BuiltSnapshot {
+    const changed = this.#items.apply(update);
+    const anew = plugins !== undefined || changed.has('plugin_metadata');
+    if (plugins !== undefined) this.#prepared.select(plugins, update.plugins?.attr ?? {});
+    else if (anew) this.#prepared.prepareAnew();
+
+    if (anew || changed.has('global_rules')) this.#updateGlobalRules();
+    if (anew || changed.has('consumers') || changed.has('consumer_groups')) {
+      this.#consumers = buildConsumerIndex(this.#items, this.#prepared.definitions, this.#layers);
+    }
+    this.#updateUpstreams(changed.get('upstreams') ?? new Set());
+    this.#updateRoutes(this.#routesToCompile(changed, anew));
+
+    const disposals = this.#prepared.retire((item) => this.#items.has(item), this.#inUse());
+    const table = this.#table;
+    return {
+      snapshot: {
+        revision: update.revision,
+        match: (request) => table.match(request),
+        globalRules: this.#globalRules,
+        consumers: this.#consumers,
+        upstreams: this.#upstreams,
+      },
+      disposals,
+      failures: [...this.#failures.values()],
+    };
+  }
+
+  /** Runs it; a failure is noted and what was there before stays. */
+  #attempt<T>(kind: ResourceKind, id: string, former: T | undefined, run: () => T): T | undefined {
+    const key = `${kind}/${id}`;
+    this.#failures.delete(key);
+    try {
+      return run();
+    } catch (error) {
+      const reason = error instanceof Error ? error.message : String(error);
+      this.#failures.set(key, { kind, id, reason, keepsOlderVersion: former !== undefined });
+      this.#options.log.error(`failed to compile /${key}: ${reason}`);
+      return former;
+    }
+  }
+
+  #updateGlobalRules(): void {
+    const former = this.#globalRules;
+    this.#globalRules =
+      this.#attempt('global_rules', '*', former, () => this.#compileGlobalRules()) ?? former;
+  }
+
+  /** A plugin that stands in two global rules runs in none, as in APISIX. */
+  #compileGlobalRules(): PluginChain {
+    const confs = new Map<string, PlacedConf>();
+    const seen = new Set<string>();
+    for (const item of this.#items.all('global_rules')) {
+      for (const [name, conf] of Object.entries(item.value.plugins)) {
+        if (seen.has(name)) {
+          this.#options.log.error(
+            `Found ${name} configured across different global rules. ` +
+              'Removing it from execution list',
+          );
+          confs.delete(name);
+        } else {
+          confs.set(name, { conf, item });
+        }
+        seen.add(name);
+      }
+    }
+    return makeChain(this.#prepared.all(confs));
+  }
+
+  #updateUpstreams(ids: ReadonlySet<string>): void {
+    if (ids.size === 0) return;
+    const upstreams = new Map(this.#upstreams);
+    for (const id of ids) {
+      const item = this.#items.get('upstreams', id);
+      if (item === undefined) upstreams.delete(id);
+      else upstreams.set(id, compileUpstream(item.value, id));
+    }
+    this.#upstreams = upstreams;
+  }
+
+  #routesToCompile(changed: ChangedIds, anew: boolean): ReadonlySet<string> {
+    const ids = new Set(changed.get('routes'));
+    const services = changed.get('services');
+    const pluginConfigs = changed.get('plugin_configs');
+    if (!anew && services === undefined && pluginConfigs === undefined) return ids;
+    const refersTo = ({ service_id, plugin_config_id }: RouteResource): boolean =>
+      services?.has(String(service_id)) === true ||
+      pluginConfigs?.has(String(plugin_config_id)) === true;
+    for (const { id, value } of this.#items.all('routes')) {
+      if (anew || refersTo(value)) ids.add(id);
+    }
+    return ids;
+  }
+
+  #updateRoutes(ids: ReadonlySet<string>): void {
+    const around = {
+      items: this.#items,
+      prepared: this.#prepared,
+      routerMode: this.#options.routerMode,
+      layersOf: (consumer: ConsumerMatch) => this.#layers.get(consumer),
+    };
+    const changes: RouteChange<CompiledRoute>[] = [];
+    for (const id of ids) {
+      const item = this.#items.get('routes', id);
+      const former = this.#routes.get(id);
+      let entry: RouteEntry | undefined;
+      if (item === undefined) this.#failures.delete(`routes/${id}`);
+      else entry = this.#attempt('routes', id, former, () => compileRoute(item, around));
+      if (entry === undefined) this.#routes.delete(id);
+      else this.#routes.set(id, entry);
+      changes.push({ before: former?.candidates ?? [], after: entry?.candidates ?? [] });
+    }
+    this.#table = this.#table.with(changes);
+  }
+
+  /** Prepared from items that are gone, and still served because the newer version failed. */
+  #inUse(): ReadonlySet<PreparedPlugin> {
+    const inUse = new Set(this.#globalRules.plugins);
+    for (const { id } of this.#failures.values()) {
+      for (const plugin of this.#routes.get(id)?.compiled.chain.plugins ?? []) inUse.add(plugin);
+    }
+    return inUse;
+  }
+}

@@ -1,0 +1,233 @@
+import { randomUUID } from 'node:crypto';
+import { reloadPluginList } from '@polygate/chassis';
+import type { GatewayConfig, ListenAddress, Logger } from '@polygate/chassis';
+import type { ConfigStore, WatchEvent } from '@polygate/config-store';
+import { PLUGIN_DEFINITIONS } from '@polygate/plugins/definitions';
+import type { PluginDefinition } from '@polygate/plugin-sdk';
+import type { PluginSelection } from './config/config-item.ts';
+import { ConfigState } from './config/config-state.ts';
+import type { RejectedItem } from './config/config-state.ts';
+import { ControlLink } from './control/control-link.ts';
+import { startMetricsExporter } from './metrics/metrics-exporter.ts';
+import type { MetricsExporter } from './metrics/metrics-exporter.ts';
+import packageJson from '../package.json' with { type: 'json' };
+import { pluginNamesOf, selectPluginNames } from './plugin-selection.ts';
+import { allocateCounters } from './state/shared-counters.ts';
+import { WorkerPool } from './worker/worker-pool.ts';
+
+const VERSION = packageJson.version;
+/** About 13 MiB: 512 Ki counters exact over all workers. */
+const COUNTERS = 512 * 1024;
+
+export interface DataPlaneOptions {
+  readonly config: GatewayConfig;
+  readonly store: ConfigStore;
+  readonly log: Logger;
+}
+
+export interface DataPlane {
+  /** Resolves when every worker listens. Rejects when a port cannot be had. */
+  readonly serving: Promise<void>;
+  /** With real ports, once serving. */
+  readonly listen: readonly ListenAddress[];
+  /** Of the Prometheus exporter; undefined when there is none. */
+  readonly metricsPort: number | undefined;
+  isReady(): boolean;
+  /** Revision that every worker serves. */
+  appliedRevision(): number;
+  stop(graceMs: number): Promise<void>;
+}
+
+/** Watches the store, validates, hands updates to the worker threads, reports to the control side. */
+export async function startDataPlane(options: DataPlaneOptions): Promise<DataPlane> {
+  const plane = new RunningDataPlane(options);
+  await plane.start();
+  return plane;
+}
+
+class RunningDataPlane implements DataPlane {
+  readonly #options: DataPlaneOptions;
+  readonly #state: ConfigState;
+  readonly #pool: WorkerPool;
+  readonly #abort = new AbortController();
+  readonly serving: Promise<void>;
+  #resolveServing: () => void = () => undefined;
+  #rejectServing: (error: Error) => void = () => undefined;
+  #selection: PluginSelection;
+  #control: ControlLink | undefined;
+  #exporter: MetricsExporter | undefined;
+  #watching: Promise<void> = Promise.resolve();
+  #begun = false;
+
+  constructor(options: DataPlaneOptions) {
+    this.#options = options;
+    const { config, log } = options;
+    this.serving = new Promise((resolve, reject) => {
+      this.#resolveServing = resolve;
+      this.#rejectServing = reject;
+    });
+    // Whoever wants to know awaits it; that nobody does must not end the process.
+    this.serving.catch(() => undefined);
+    const names = selectPluginNames(config.plugins, log);
+    this.#selection = { generation: 1, names, attr: config.pluginAttr };
+    this.#state = new ConfigState(definitionsOf(names), log);
+    this.#pool = new WorkerPool({
+      start: { config, counters: allocateCounters(COUNTERS), version: VERSION },
+      workers: config.workers,
+      log,
+      fullUpdate: () => ({ ...this.#state.full(), plugins: this.#selection }),
+      onProgress: () => this.#onProgress(),
+    });
+  }
+
+  async start(): Promise<void> {
+    const { config, log } = this.#options;
+    const exporter = exporterSettings(config.pluginAttr['prometheus'] ?? {});
+    if (exporter !== undefined && this.#selection.names.includes('prometheus')) {
+      this.#exporter = await startMetricsExporter({
+        ...exporter,
+        collect: () => this.#pool.collectMetrics(),
+        log,
+      });
+    }
+    if (config.configProvider === 'etcd' || config.configProvider === 'embedded') {
+      this.#control = new ControlLink({
+        address: config.polygate.control.address,
+        instanceId: randomUUID(),
+        version: VERSION,
+        log,
+        report: () => ({
+          revision: this.appliedRevision(),
+          rejected: this.#rejected(),
+          pluginGeneration: this.#pool.appliedPluginGeneration,
+          pluginNames: this.#selection.names,
+        }),
+        onReloadPlugins: (_, names) => this.#reloadPlugins(names),
+      });
+    }
+    this.#watching = this.#watch();
+  }
+
+  get listen(): readonly ListenAddress[] {
+    return this.#pool.listen;
+  }
+
+  get metricsPort(): number | undefined {
+    return this.#exporter?.port;
+  }
+
+  isReady(): boolean {
+    return this.#pool.isServing;
+  }
+
+  appliedRevision(): number {
+    return this.#pool.appliedRevision;
+  }
+
+  async stop(graceMs: number): Promise<void> {
+    this.#abort.abort();
+    this.#control?.close();
+    await this.#watching;
+    await this.#pool.stop(graceMs);
+    await this.#exporter?.close();
+  }
+
+  async #watch(): Promise<void> {
+    const { log, store } = this.#options;
+    try {
+      for await (const event of store.watch(this.#abort.signal)) {
+        if (event.kind !== 'status') this.#onEvent(event);
+        else if (event.connected) log.info('configuration store is connected');
+        else log.error(`configuration store is out of reach: ${event.reason ?? 'unknown reason'}`);
+      }
+    } catch (error) {
+      log.error(`watching the configuration failed: ${String(error)}`);
+      this.#rejectServing(error instanceof Error ? error : new Error(String(error)));
+    }
+  }
+
+  #onEvent(event: Exclude<WatchEvent, { kind: 'status' }>): void {
+    const names = pluginNamesOf(event);
+    const isOther = names !== undefined && this.#select(names);
+    if (!this.#begun) {
+      this.#begun = true;
+      this.#state.selectPlugins(definitionsOf(this.#selection.names));
+      const first = { ...this.#state.apply(event), plugins: this.#selection };
+      this.#pool.begin(first).catch((error: unknown) => this.#rejectServing(error as Error));
+    } else {
+      const update = this.#state.apply(event);
+      if (isOther) this.#sendSelection();
+      else this.#pool.send(update);
+    }
+    this.#onProgress();
+  }
+
+  /** Whether it is another set than before. */
+  #select(wanted: readonly string[]): boolean {
+    const names = selectPluginNames(wanted, this.#options.log);
+    if (names.join() === this.#selection.names.join()) return false;
+    this.#selection = { ...this.#selection, generation: this.#selection.generation + 1, names };
+    return true;
+  }
+
+  /** Takes `plugin_attr` anew too; a file that cannot be read keeps what was there. */
+  #reloadPlugins(wanted: readonly string[]): void {
+    const { config, log } = this.#options;
+    let { attr } = this.#selection;
+    try {
+      attr = reloadPluginList(config.file).pluginAttr;
+    } catch (error) {
+      log.error(`plugin_attr stays as it was: ${String(error)}`);
+    }
+    this.#selection = {
+      generation: this.#selection.generation + 1,
+      names: selectPluginNames(wanted, log),
+      attr,
+    };
+    this.#sendSelection();
+    log.info('plugins reloaded');
+  }
+
+  #sendSelection(): void {
+    const update = this.#state.selectPlugins(definitionsOf(this.#selection.names));
+    if (this.#begun) this.#pool.send({ ...update, plugins: this.#selection });
+  }
+
+  #onProgress(): void {
+    if (this.#pool.isServing) this.#resolveServing();
+    this.#control?.report();
+  }
+
+  #rejected(): readonly RejectedItem[] {
+    const compiled = this.#pool.failures.map(({ kind, id, reason, keepsOlderVersion }) => ({
+      key: `/${kind}/${id}`,
+      revision: this.appliedRevision(),
+      reason,
+      keepsOlderVersion,
+    }));
+    return [...this.#state.rejected, ...compiled];
+  }
+}
+
+function definitionsOf(names: readonly string[]): ReadonlyMap<string, PluginDefinition> {
+  return new Map(
+    names.flatMap((name) => {
+      const definition = PLUGIN_DEFINITIONS.get(name);
+      return definition === undefined ? [] : [[name, definition] as const];
+    }),
+  );
+}
+
+/** `plugin_attr.prometheus` of the configuration file, with APISIX's defaults. */
+function exporterSettings(
+  attr: Readonly<Record<string, unknown>>,
+): { host: string; port: number; uri: string } | undefined {
+  if (attr['enable_export_server'] === false) return undefined;
+  const address = (attr['export_addr'] ?? {}) as { ip?: unknown; port?: unknown };
+  const uri = attr['export_uri'];
+  return {
+    host: typeof address.ip === 'string' ? address.ip : '127.0.0.1',
+    port: typeof address.port === 'number' ? address.port : 9091,
+    uri: typeof uri === 'string' ? uri : '/apisix/prometheus/metrics',
+  };
+}

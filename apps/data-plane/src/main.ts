@@ -1,0 +1,46 @@
+// A data plane as a service of its own: data-plane --config FILE
+import {
+  createLogger,
+  loadConfig,
+  runMain,
+  runUntilStopped,
+  startHealthServer,
+} from '@polygate/chassis';
+import { openConfigStore } from '@polygate/config-store';
+import { startDataPlane } from './data-plane.ts';
+
+await runMain('data-plane', async (configFile) => {
+  const config = loadConfig(configFile);
+  const { errorLogLevel: level, polygate, status } = config;
+  const log = createLogger({ level, format: polygate.logFormat, service: 'data-plane' });
+  for (const warning of config.warnings) log.warn(warning);
+  if (config.configProvider === 'embedded') {
+    throw new Error(
+      'the embedded store is for the all-in-one process: set config_provider to etcd',
+    );
+  }
+
+  const store = openConfigStore(config, log);
+  const plane = await startDataPlane({ config, store, log });
+  const ready = (): string | undefined =>
+    plane.isReady() ? undefined : 'not every worker has a configuration';
+  const health = status && (await startHealthServer({ ...status, ready }));
+  const end = runUntilStopped({
+    graceMs: polygate.shutdownGraceMs,
+    log,
+    stop: async () => {
+      await plane.stop(polygate.shutdownGraceMs - 1000);
+      await Promise.all([health?.close(), store.close()]);
+    },
+  });
+  plane.serving.then(
+    () => {
+      for (const { host, port } of plane.listen)
+        console.log(`data plane on http://${host}:${port}`);
+    },
+    (error: Error) => {
+      log.error(`cannot serve: ${error.message}`);
+      end('no port to serve on');
+    },
+  );
+});

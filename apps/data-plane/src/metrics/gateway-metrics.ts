@@ -1,0 +1,102 @@
+import type { Gauge, MetricRegistry } from '@polygate/plugin-sdk';
+
+// Metrics that belong to no plugin's conf. Source: http_init and collect of
+// apisix/plugins/prometheus/exporter.lua; names and help texts are APISIX's, so that its dashboards
+// work. What only OpenResty has (shared dictionaries) is left out.
+
+/**
+ * What one worker's sockets and requests are about. Counting is adding to a field; `publish` writes
+ * the fields to the registry and is to be called before a snapshot is taken.
+ */
+export class WorkerTraffic {
+  #requests = 0;
+  #requestsUnderWay = 0;
+  #accepted = 0;
+  #active = 0;
+  readonly #requestsGauge: Gauge;
+  readonly #connectionsGauge: Gauge;
+
+  constructor(registry: MetricRegistry, prefix = 'apisix_') {
+    this.#connectionsGauge = registry.gauge(
+      `${prefix}nginx_http_current_connections`,
+      'Number of HTTP connections',
+      ['state'],
+    );
+    this.#requestsGauge = registry.gauge(
+      `${prefix}http_requests_total`,
+      'The total number of client requests since APISIX started',
+      [],
+    );
+  }
+
+  connectionOpened(): void {
+    this.#accepted += 1;
+    this.#active += 1;
+  }
+
+  connectionClosed(): void {
+    this.#active -= 1;
+  }
+
+  requestStarted(): void {
+    this.#requests += 1;
+    this.#requestsUnderWay += 1;
+  }
+
+  requestEnded(): void {
+    this.#requestsUnderWay -= 1;
+  }
+
+  publish(): void {
+    this.#requestsGauge.set([], this.#requests);
+    const states = {
+      accepted: this.#accepted,
+      active: this.#active,
+      handled: this.#accepted,
+      // the head of a request is read by Node before anybody hears of it
+      reading: 0,
+      waiting: Math.max(0, this.#active - this.#requestsUnderWay),
+      writing: this.#requestsUnderWay,
+    };
+    for (const [state, count] of Object.entries(states)) {
+      this.#connectionsGauge.set([state], count);
+    }
+  }
+}
+
+/** What the process knows. In one registry only: the exposition adds workers up. */
+export interface ProcessMetrics {
+  nodeInfo(hostname: string, version: string): void;
+  /** Whether the config store answers. */
+  etcdReachable(reachable: boolean): void;
+  /** Newest store revision of a kind (`routes`), or `max_modify_index` and `x_etcd_index`. */
+  etcdModifyIndex(key: string, index: number): void;
+  /** What the health check says of a node. `name` as `/apisix/upstreams/1`. */
+  upstreamStatus(node: { name: string; ip: string; port: number }, healthy: boolean): void;
+}
+
+export function processMetrics(registry: MetricRegistry, prefix = 'apisix_'): ProcessMetrics {
+  const node = registry.gauge(`${prefix}node_info`, 'Info of APISIX node', ['hostname', 'version']);
+  const reachable = registry.gauge(
+    `${prefix}etcd_reachable`,
+    'Config server etcd reachable from APISIX, 0 is unreachable',
+    [],
+  );
+  const modifyIndexes = registry.gauge(
+    `${prefix}etcd_modify_indexes`,
+    'Etcd modify index for APISIX keys',
+    ['key'],
+  );
+  const upstreams = registry.gauge(
+    `${prefix}upstream_status`,
+    'Upstream status from health check',
+    ['name', 'ip', 'port'],
+  );
+  return {
+    nodeInfo: (hostname, version) => node.set([hostname, version], 1),
+    etcdReachable: (answers) => reachable.set([], answers ? 1 : 0),
+    etcdModifyIndex: (key, index) => modifyIndexes.set([key], index),
+    upstreamStatus: ({ name, ip, port }, healthy) =>
+      upstreams.set([name, ip, String(port)], healthy ? 1 : 0),
+  };
+}

@@ -1,0 +1,156 @@
+import type { Counter, Gauge, Histogram, MetricLabels, MetricRegistry } from '@polygate/plugin-sdk';
+import { numbersPerSeries } from './metric-snapshot.ts';
+import type { MetricSnapshot, MetricSnapshotEntry, MetricType } from './metric-snapshot.ts';
+
+/** Past this many label sets of a metric, further ones are counted as one. */
+const LABEL_SETS_MAX = 10_000;
+const SERIES_AT_FIRST = 16;
+const OVERFLOW = 'overflow';
+// a noncharacter of Unicode, which stands in no text that is interchanged
+const SEPARATOR = '\uffff';
+
+/** The metrics of one worker. Bounded: see MetricRegistry. */
+export class WorkerMetrics implements MetricRegistry {
+  readonly #families = new Map<string, Family>();
+
+  counter(name: string, help: string, labelNames: readonly string[]): Counter {
+    const family = this.#family({ type: 'counter', name, help, labelNames, buckets: [] });
+    return { increment: (labels, by = 1) => family.add(labels, by) };
+  }
+
+  gauge(name: string, help: string, labelNames: readonly string[]): Gauge {
+    const family = this.#family({ type: 'gauge', name, help, labelNames, buckets: [] });
+    return { set: (labels, value) => family.set(labels, value) };
+  }
+
+  histogram(
+    name: string,
+    help: string,
+    labelNames: readonly string[],
+    buckets: readonly number[],
+  ): Histogram {
+    const family = this.#family({ type: 'histogram', name, help, labelNames, buckets });
+    return { observe: (labels, value) => family.observe(labels, value) };
+  }
+
+  snapshot(): MetricSnapshot {
+    return { metrics: [...this.#families.values()].map((family) => family.snapshot()) };
+  }
+
+  #family(shape: FamilyShape): Family {
+    const known = this.#families.get(shape.name);
+    if (known === undefined) {
+      const family = new Family(shape);
+      this.#families.set(shape.name, family);
+      return family;
+    }
+    if (!sameShape(known.shape, shape)) {
+      throw new TypeError(`metric ${shape.name} is there already, with another type or labels`);
+    }
+    return known;
+  }
+}
+
+interface FamilyShape {
+  readonly type: MetricType;
+  readonly name: string;
+  readonly help: string;
+  readonly labelNames: readonly string[];
+  readonly buckets: readonly number[];
+}
+
+/**
+ * One metric with its series. Numbers of all series stand in one array, so that counting is a
+ * look-up by the joined labels and an addition.
+ */
+class Family {
+  readonly shape: FamilyShape;
+  readonly #width: number;
+  readonly #offsets = new Map<string, number>();
+  readonly #labels: (readonly string[])[] = [];
+  #values: Float64Array;
+
+  constructor(shape: FamilyShape) {
+    this.shape = {
+      ...shape,
+      labelNames: [...shape.labelNames],
+      buckets: [...shape.buckets].sort((a, b) => a - b),
+    };
+    this.#width = numbersPerSeries(shape.type, shape.buckets.length);
+    this.#values = new Float64Array(SERIES_AT_FIRST * this.#width);
+  }
+
+  add(labels: MetricLabels, by: number): void {
+    // a counter that went down, or became NaN for good, would be worse than one increment lost
+    if (by >= 0) this.#addAt(this.#offsetOf(labels), by);
+  }
+
+  set(labels: MetricLabels, value: number): void {
+    const offset = this.#offsetOf(labels);
+    this.#values[offset] = value;
+  }
+
+  observe(labels: MetricLabels, value: number): void {
+    if (Number.isNaN(value)) return;
+    const offset = this.#offsetOf(labels);
+    const { buckets } = this.shape;
+    let bucket = 0;
+    while (bucket < buckets.length && value > (buckets[bucket] ?? Infinity)) bucket++;
+    this.#addAt(offset + bucket, 1);
+    this.#addAt(offset + this.#width - 1, value);
+  }
+
+  snapshot(): MetricSnapshotEntry {
+    const { name, help, type, labelNames, buckets } = this.shape;
+    const values = this.#values.slice(0, this.#labels.length * this.#width);
+    return { name, help, type, labelNames, buckets, labels: [...this.#labels], values };
+  }
+
+  #addAt(index: number, by: number): void {
+    this.#values[index] = (this.#values[index] ?? 0) + by;
+  }
+
+  #offsetOf(labels: MetricLabels): number {
+    const key = keyOf(labels);
+    const known = this.#offsets.get(key);
+    return known ?? this.#addSeries(key, labels);
+  }
+
+  #addSeries(key: string, labels: MetricLabels): number {
+    const { labelNames, name } = this.shape;
+    if (labels.length !== labelNames.length) {
+      throw new TypeError(`metric ${name}: ${labels.length} values, ${labelNames.length} labels`);
+    }
+    if (this.#labels.length >= LABEL_SETS_MAX) {
+      const overflow = labelNames.map(() => OVERFLOW);
+      const overflowKey = keyOf(overflow);
+      return this.#offsets.get(overflowKey) ?? this.#append(overflowKey, overflow);
+    }
+    return this.#append(key, [...labels]);
+  }
+
+  #append(key: string, labels: readonly string[]): number {
+    const offset = this.#labels.length * this.#width;
+    if (offset + this.#width > this.#values.length) {
+      const grown = new Float64Array(this.#values.length * 2);
+      grown.set(this.#values);
+      this.#values = grown;
+    }
+    this.#labels.push(labels);
+    this.#offsets.set(key, offset);
+    return offset;
+  }
+}
+
+function keyOf(labels: MetricLabels): string {
+  let key = labels[0] ?? '';
+  for (let i = 1; i < labels.length; i++) key += SEPARATOR + (labels[i] as string);
+  return key;
+}
+
+function sameShape(known: FamilyShape, asked: FamilyShape): boolean {
+  return (
+    known.type === asked.type &&
+    known.labelNames.join(SEPARATOR) === asked.labelNames.join(SEPARATOR)
+  );
+}

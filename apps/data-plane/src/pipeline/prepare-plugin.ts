@@ -1,0 +1,35 @@
+import { compileExpression } from '@polygate/model';
+import type { PluginConf } from '@polygate/model';
+import { PHASES } from '@polygate/plugin-sdk';
+import type { Plugin, PluginEnvironment } from '@polygate/plugin-sdk';
+import type { PreparedPlugin } from './plugin-chain.ts';
+
+/** Does once per conf what no request should do. `conf` is validated. */
+export function preparePlugin(
+  plugin: Plugin,
+  conf: PluginConf,
+  env: PluginEnvironment,
+): PreparedPlugin {
+  const { definition } = plugin;
+  const prepared: unknown = plugin.prepare === undefined ? conf : plugin.prepare(conf, env);
+  const handlers = Object.fromEntries(
+    PHASES.flatMap((phase) => {
+      const handler = plugin[phase];
+      return handler === undefined ? [] : [[phase, handler]];
+    }),
+  ) as PreparedPlugin['handlers'];
+  const meta = conf._meta;
+  const { dispose } = plugin;
+  return {
+    name: definition.name,
+    priority: meta?.priority ?? definition.priority,
+    isAuth: definition.type === 'auth',
+    runPolicy: definition.runPolicy,
+    prepared,
+    handlers,
+    filter: meta?.filter === undefined ? undefined : compileExpression(meta.filter),
+    errorResponse: meta?.error_response,
+    origin: `${env.source.kind}/${env.source.id}`,
+    dispose: dispose === undefined ? undefined : () => dispose(prepared),
+  };
+}

@@ -1,0 +1,114 @@
+import { GatewayError } from '@polygate/plugin-sdk';
+import type {
+  BodyHandler,
+  LocalReply,
+  RequestHandler,
+  ResponseHandler,
+} from '@polygate/plugin-sdk';
+import type { GatewayContext } from '../request/gateway-context.ts';
+import type { PreparedPlugin, Step } from './plugin-chain.ts';
+
+/** A reply ends the request; undefined goes on. A promise only where a plugin waits for something. */
+export type PhaseResult = LocalReply | undefined | Promise<LocalReply | undefined>;
+
+/**
+ * Runs the steps of a request phase. Awaits only real promises: a chain of synchronous plugins costs
+ * no turn of the event loop.
+ */
+export function runRequestPhase(
+  steps: readonly Step<RequestHandler<unknown>>[],
+  ctx: GatewayContext,
+  first = 0,
+): PhaseResult {
+  for (let i = first; i < steps.length; i++) {
+    const { owner, run } = steps[i] as Step<RequestHandler<unknown>>;
+    if (owner.filter !== undefined && !filterHolds(owner, owner.filter, ctx)) continue;
+    let result: ReturnType<typeof run>;
+    try {
+      result = run(ctx, owner.prepared);
+    } catch (error) {
+      return failure(owner, error, ctx);
+    }
+    if (result === undefined) continue;
+    if (result instanceof Promise) {
+      const next = i + 1;
+      return result.then(
+        (reply) =>
+          reply === undefined ? runRequestPhase(steps, ctx, next) : finish(owner, reply, ctx),
+        (error: unknown) => failure(owner, error, ctx),
+      );
+    }
+    return finish(owner, result as LocalReply, ctx);
+  }
+  return undefined;
+}
+
+/** A plugin that throws here is logged and left out: the answer is already on its way. */
+export function runResponsePhase(
+  steps: readonly Step<ResponseHandler<unknown>>[],
+  ctx: GatewayContext,
+): void {
+  for (const { owner, run } of steps) {
+    if (owner.filter !== undefined && !filterHolds(owner, owner.filter, ctx)) continue;
+    try {
+      run(ctx, owner.prepared);
+    } catch (error) {
+      ctx.log.error(`plugin ${owner.name} failed: ${describe(error)}`);
+    }
+  }
+}
+
+export function runBodyPhase(
+  steps: readonly Step<BodyHandler<unknown>>[],
+  ctx: GatewayContext,
+  chunk: Buffer,
+  last: boolean,
+): Buffer {
+  let current = chunk;
+  for (const { owner, run } of steps) {
+    if (owner.filter !== undefined && !filterHolds(owner, owner.filter, ctx)) continue;
+    try {
+      current = run(ctx, owner.prepared, current, last) ?? current;
+    } catch (error) {
+      ctx.log.error(`plugin ${owner.name} failed: ${describe(error)}`);
+    }
+  }
+  return current;
+}
+
+/** Once per request and plugin. A filter that fails lets the plugin run, as in APISIX. */
+function filterHolds(
+  owner: PreparedPlugin,
+  filter: NonNullable<PreparedPlugin['filter']>,
+  ctx: GatewayContext,
+): boolean {
+  const results = (ctx.filterResults ??= new Map());
+  const known = results.get(owner);
+  if (known !== undefined) return known;
+  let holds = true;
+  try {
+    holds = filter(ctx.vars);
+  } catch (error) {
+    ctx.log.error(`_meta.filter of plugin ${owner.name} failed: ${describe(error)}`);
+  }
+  results.set(owner, holds);
+  return holds;
+}
+
+function finish(owner: PreparedPlugin, reply: LocalReply, ctx: GatewayContext): LocalReply {
+  if (reply.status < 400) return reply;
+  ctx.log.warn(`${owner.name} exits with http status code ${reply.status}`);
+  // The configured body always wins, so that a caller cannot guess the real reason.
+  return owner.errorResponse === undefined ? reply : { ...reply, body: owner.errorResponse };
+}
+
+/** Fails closed: a plugin that breaks ends the request. */
+function failure(owner: PreparedPlugin, error: unknown, ctx: GatewayContext): LocalReply {
+  ctx.log.error(`plugin ${owner.name} failed: ${describe(error)}`);
+  return { status: error instanceof GatewayError ? error.info.status : 500 };
+}
+
+function describe(error: unknown): string {
+  if (error instanceof GatewayError) return `${error.code}: ${error.message}`;
+  return error instanceof Error ? (error.stack ?? error.message) : String(error);
+}

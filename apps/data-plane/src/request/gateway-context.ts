@@ -1,0 +1,135 @@
+import { randomBytes } from 'node:crypto';
+import type {
+  ConsumerMatch,
+  ContextKey,
+  Logger,
+  Peer,
+  RequestContext,
+  UpstreamAttempt,
+} from '@polygate/plugin-sdk';
+import type { TraceHeaders } from '@polygate/chassis';
+import type { CompiledRoute, ConfigSnapshot } from '../config/config-snapshot.ts';
+import type { PluginChain, Step } from '../pipeline/plugin-chain.ts';
+import type { CompiledNode, CompiledUpstream } from '../upstream/compiled-upstream.ts';
+import { GatewayRequest } from './client-request.ts';
+import { GatewayResponse } from './client-response.ts';
+import type { Exchange } from './exchange.ts';
+import type { RequestTarget } from './request-target.ts';
+import { RequestVariables } from './variables.ts';
+
+/** One request. All fields exist from the constructor on: one hidden class for all requests. */
+export class GatewayContext implements RequestContext {
+  readonly exchange: Exchange;
+  readonly snapshot: ConfigSnapshot;
+  readonly request: GatewayRequest;
+  readonly response: GatewayResponse;
+  readonly vars: RequestVariables;
+  readonly log: Logger;
+  readonly startTimeMs: number;
+  client: Peer;
+  route: RequestContext['route'] = undefined;
+  compiledRoute: CompiledRoute | undefined = undefined;
+  consumer: ConsumerMatch | undefined = undefined;
+  chain: PluginChain;
+  globalRules: PluginChain;
+  upstream: CompiledUpstream | undefined = undefined;
+  pickedNode: CompiledNode | undefined = undefined;
+  readonly attempts: UpstreamAttempt[] = [];
+  bodyBytesSent = 0;
+  /** Answers of `_meta.filter`, once per plugin and request. */
+  filterResults: Map<Step['owner'], boolean> | undefined = undefined;
+  /** W3C headers of the request's span; undefined when it is not traced. */
+  traceContext: TraceHeaders | undefined = undefined;
+  #abort: AbortController | undefined;
+  #aborted = false;
+  #values: Map<ContextKey<unknown>, unknown> | undefined;
+  #requestId: string | undefined;
+
+  constructor(parts: {
+    exchange: Exchange;
+    target: RequestTarget;
+    snapshot: ConfigSnapshot;
+    chain: PluginChain;
+    log: Logger;
+    bodyBytesMax: number;
+  }) {
+    this.exchange = parts.exchange;
+    this.snapshot = parts.snapshot;
+    this.chain = parts.chain;
+    this.globalRules = parts.snapshot.globalRules;
+    this.log = parts.log;
+    this.client = parts.exchange.client;
+    this.startTimeMs = Date.now();
+    this.request = new GatewayRequest(parts.exchange, parts.target, parts.bodyBytesMax);
+    this.response = new GatewayResponse();
+    this.vars = new RequestVariables(this);
+    parts.exchange.onAbort(() => {
+      this.#aborted = true;
+      this.#abort?.abort();
+    });
+  }
+
+  get server(): Peer {
+    return this.exchange.server;
+  }
+
+  get bytesSent(): number {
+    return this.exchange.bytesSent;
+  }
+
+  get bytesReceived(): number {
+    return this.exchange.bytesReceived;
+  }
+
+  get aborted(): boolean {
+    return this.#aborted;
+  }
+
+  /** Made when first asked for: most requests need none. */
+  get signal(): AbortSignal {
+    if (this.#abort === undefined) {
+      this.#abort = new AbortController();
+      if (this.#aborted) this.#abort.abort();
+    }
+    return this.#abort.signal;
+  }
+
+  get requestId(): string {
+    return (this.#requestId ??= randomBytes(16).toString('hex'));
+  }
+
+  get<T>(key: ContextKey<T>): T | undefined {
+    return this.#values?.get(key) as T | undefined;
+  }
+
+  set<T>(key: ContextKey<T>, value: T): void {
+    this.#values ??= new Map();
+    this.#values.set(key, value);
+  }
+
+  findConsumer(plugin: string, key: string): ConsumerMatch | undefined {
+    return this.snapshot.consumers.findByKey(plugin, key);
+  }
+
+  findConsumerByName(username: string): ConsumerMatch | undefined {
+    return this.snapshot.consumers.findByName(username);
+  }
+
+  attachConsumer(consumer: ConsumerMatch): void {
+    this.consumer = consumer;
+    const { headers } = this.request;
+    headers.set('X-Consumer-Username', consumer.username);
+    // A client must not pass off its own values as ours.
+    setOrDelete(headers, 'X-Credential-Identifier', consumer.credentialId);
+    setOrDelete(headers, 'X-Consumer-Custom-ID', consumer.customId);
+  }
+}
+
+function setOrDelete(
+  headers: GatewayRequest['headers'],
+  name: string,
+  value: string | undefined,
+): void {
+  if (value === undefined) headers.delete(name);
+  else headers.set(name, value);
+}

@@ -1,0 +1,28 @@
+import { expect, test } from 'vitest';
+import { formatQuery, parseQuery, rawArgument } from './query.ts';
+
+test('parseQuery() tells an argument without value from an empty one', () => {
+  expect(parseQuery('a&b=&c=1%202+3&c=%zz')).toEqual([
+    { name: 'a', value: undefined },
+    { name: 'b', value: '' },
+    { name: 'c', value: '1 2 3' },
+    { name: 'c', value: '%zz' },
+  ]);
+});
+
+test('parseQuery() loses none of many', () => {
+  expect(parseQuery('a=1&'.repeat(500))).toHaveLength(500);
+});
+
+test('formatQuery() is read back as it was', () => {
+  const args = [
+    { name: 'a b', value: undefined },
+    { name: 'ü', value: 'x&y=z' },
+  ];
+  expect(parseQuery(formatQuery(args))).toEqual(args);
+});
+
+test('rawArgument() answers the first one, undecoded', () => {
+  expect(rawArgument('x=%20&x=2', 'x')).toBe('%20');
+  expect(rawArgument('xy=1', 'x')).toBeUndefined();
+});

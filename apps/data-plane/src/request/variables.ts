@@ -1,0 +1,122 @@
+import { hostname } from 'node:os';
+import type { Variables } from '@polygate/plugin-sdk';
+import type { GatewayContext } from './gateway-context.ts';
+import { rawArgument } from './query.ts';
+
+type Reader = (ctx: GatewayContext) => string | undefined;
+
+/** nginx's and APISIX's variables; those with a variable part of the name are in `PREFIXES`. */
+const READERS: Readonly<Record<string, Reader>> = {
+  uri: (ctx) => ctx.request.path,
+  request_uri: (ctx) => `${ctx.request.path}${isArgs(ctx)}${ctx.request.query}`,
+  real_request_uri: (ctx) => ctx.request.rawTarget,
+  upstream_uri: (ctx) => ctx.request.upstreamPath ?? '',
+  args: (ctx) => (ctx.request.query === '' ? undefined : ctx.request.query),
+  query_string: (ctx) => (ctx.request.query === '' ? undefined : ctx.request.query),
+  is_args: isArgs,
+  host: (ctx) => ctx.request.host,
+  hostname: () => hostname(),
+  server_name: () => '_',
+  method: (ctx) => ctx.request.method,
+  request_method: (ctx) => ctx.request.method,
+  request: (ctx) =>
+    `${ctx.exchange.method} ${ctx.request.rawTarget} HTTP/${ctx.exchange.httpVersion}`,
+  request_line: (ctx) =>
+    `${ctx.exchange.method} ${ctx.request.rawTarget} HTTP/${ctx.exchange.httpVersion}`,
+  scheme: (ctx) => ctx.request.scheme,
+  https: (ctx) => (ctx.request.scheme === 'https' ? 'on' : ''),
+  server_protocol: (ctx) => `HTTP/${ctx.exchange.httpVersion}`,
+  remote_addr: (ctx) => ctx.client.address,
+  remote_port: (ctx) => String(ctx.client.port),
+  realip_remote_addr: (ctx) => ctx.exchange.client.address,
+  realip_remote_port: (ctx) => String(ctx.exchange.client.port),
+  server_addr: (ctx) => ctx.server.address,
+  server_port: (ctx) => String(ctx.server.port),
+  content_type: (ctx) => ctx.request.headers.get('content-type'),
+  content_length: (ctx) => ctx.request.headers.get('content-length'),
+  request_length: (ctx) => String(ctx.bytesReceived),
+  request_time: (ctx) => ((Date.now() - ctx.startTimeMs) / 1000).toFixed(3),
+  request_id: (ctx) => ctx.requestId,
+  msec: () => (Date.now() / 1000).toFixed(3),
+  time_iso8601: () => new Date().toISOString().replace(/\.\d+Z$/, '+00:00'),
+  pid: () => String(process.pid),
+  status: (ctx) => (ctx.response.status === 0 ? undefined : String(ctx.response.status)),
+  bytes_sent: (ctx) => String(ctx.bytesSent),
+  body_bytes_sent: (ctx) => String(ctx.bodyBytesSent),
+  upstream_addr: (ctx) => attemptsList(ctx, (attempt) => attempt.address),
+  upstream_status: (ctx) => attemptsList(ctx, (attempt) => attempt.status?.toString() ?? '502'),
+  upstream_header_time: (ctx) => attemptsList(ctx, (attempt) => seconds(attempt.headerTimeMs)),
+  upstream_response_time: (ctx) => attemptsList(ctx, (attempt) => seconds(attempt.responseTimeMs)),
+  upstream_host: (ctx) => ctx.request.upstreamHost ?? ctx.request.headers.get('host'),
+  upstream_scheme: (ctx) => ctx.upstream?.scheme,
+  balancer_ip: (ctx) => ctx.pickedNode?.host,
+  balancer_port: (ctx) => ctx.pickedNode?.port.toString(),
+  consumer_name: (ctx) => ctx.consumer?.username,
+  consumer_group_id: (ctx) => ctx.consumer?.groupId,
+  route_id: (ctx) => ctx.route?.id,
+  route_name: (ctx) => ctx.route?.name,
+  service_id: (ctx) => ctx.route?.serviceId,
+  service_name: (ctx) => ctx.route?.serviceName,
+  matched_uri: (ctx) => ctx.route?.matchedPath,
+};
+
+const PREFIXES: readonly (readonly [
+  string,
+  (ctx: GatewayContext, rest: string) => string | undefined,
+])[] = [
+  ['arg_', (ctx, name) => rawArgument(ctx.request.query, name)],
+  ['http_', (ctx, name) => ctx.request.headers.get(name.replaceAll('_', '-'))],
+  ['sent_http_', (ctx, name) => ctx.response.headers.get(name.replaceAll('_', '-'))],
+  ['cookie_', (ctx, name) => cookie(ctx.request.headers.getAll('cookie'), name)],
+];
+
+/** Variables of one request. Plugins may override any of them for the rest of it. */
+export class RequestVariables implements Variables {
+  readonly #ctx: GatewayContext;
+  #overrides: Map<string, string | undefined> | undefined;
+
+  constructor(ctx: GatewayContext) {
+    this.#ctx = ctx;
+  }
+
+  get(name: string): string | undefined {
+    if (this.#overrides?.has(name) === true) return this.#overrides.get(name);
+    if (Object.hasOwn(READERS, name)) return (READERS[name] as Reader)(this.#ctx);
+    for (const [prefix, read] of PREFIXES) {
+      if (name.startsWith(prefix)) return read(this.#ctx, name.slice(prefix.length));
+    }
+    return undefined;
+  }
+
+  set(name: string, value: string | undefined): void {
+    this.#overrides ??= new Map();
+    this.#overrides.set(name, value);
+  }
+}
+
+function isArgs(ctx: GatewayContext): string {
+  return ctx.request.query === '' ? '' : '?';
+}
+
+function seconds(ms: number | undefined): string {
+  return ms === undefined ? '-' : (ms / 1000).toFixed(3);
+}
+
+/** One value a try, as nginx lists them. Undefined when no upstream was tried. */
+function attemptsList(
+  ctx: GatewayContext,
+  read: (attempt: GatewayContext['attempts'][number]) => string,
+): string | undefined {
+  return ctx.attempts.length === 0 ? undefined : ctx.attempts.map(read).join(', ');
+}
+
+function cookie(headers: readonly string[], name: string): string | undefined {
+  for (const header of headers) {
+    for (const pair of header.split(';')) {
+      const equals = pair.indexOf('=');
+      if (equals !== -1 && pair.slice(0, equals).trim() === name)
+        return pair.slice(equals + 1).trim();
+    }
+  }
+  return undefined;
+}

@@ -1,0 +1,138 @@
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { compareCandidates, candidatePasses, hostMatches } from './route-request.ts';
+import type { RouteCandidate, RouteRequest } from './route-request.ts';
+import { RouteTable } from './route-table.ts';
+import type { HostedCandidate } from './route-table.ts';
+
+const noVars = { get: () => undefined };
+
+function request(path: string, more: Partial<RouteRequest> = {}): RouteRequest {
+  return { method: 'GET', host: 'a.test', path, clientAddress: '127.0.0.1', vars: noVars, ...more };
+}
+
+function entry(
+  id: string,
+  pattern: string,
+  more: Partial<RouteCandidate<string>> & { host?: string } = {},
+): HostedCandidate<string> {
+  const { host, ...conditions } = more;
+  return {
+    host,
+    candidate: {
+      target: id,
+      id,
+      pattern,
+      priority: 0,
+      createdIndex: 1,
+      methods: undefined,
+      clients: undefined,
+      hosts: undefined,
+      condition: undefined,
+      ...conditions,
+    },
+  };
+}
+
+function tableOf(...entries: HostedCandidate<string>[]): RouteTable<string> {
+  return RouteTable.empty<string>().with([{ before: [], after: entries }]);
+}
+
+describe('RouteTable', () => {
+  test('prefers an exact path to a prefix of higher priority', () => {
+    const table = tableOf(entry('prefix', '/a/*', { priority: 9 }), entry('exact', '/a/b'));
+    expect(table.match(request('/a/b'))?.target).toBe('exact');
+  });
+
+  test('prefers the longer prefix and falls back to the shorter when conditions fail', () => {
+    const post = { methods: new Set(['POST']) };
+    const table = tableOf(entry('long', '/a/b/*', post), entry('short', '/a/*'));
+    expect(table.match(request('/a/b/c', { method: 'POST' }))?.target).toBe('long');
+    expect(table.match(request('/a/b/c'))?.target).toBe('short');
+  });
+
+  test('orders candidates of one path by priority, then by age', () => {
+    const table = tableOf(
+      entry('young', '/a', { createdIndex: 3 }),
+      entry('old', '/a', { createdIndex: 2 }),
+      entry('first', '/a', { priority: 1, methods: new Set(['PUT']) }),
+    );
+    expect(table.match(request('/a'))?.target).toBe('old');
+    expect(table.match(request('/a', { method: 'PUT' }))?.target).toBe('first');
+  });
+
+  test('never lets priority cross host groups: exact, then wildcards, then any host', () => {
+    const table = tableOf(
+      entry('any', '/*', { priority: 99 }),
+      entry('wild', '/*', { host: '*.b.test', priority: 50 }),
+      entry('wilder', '/*', { host: '*.test', priority: 60 }),
+      entry('exact', '/only', { host: 'x.b.test' }),
+    );
+    expect(table.match(request('/only', { host: 'x.b.test' }))?.target).toBe('exact');
+    expect(table.match(request('/other', { host: 'x.b.test' }))?.target).toBe('wild');
+    expect(table.match(request('/other', { host: 'y.test' }))?.target).toBe('wilder');
+    expect(table.match(request('/other', { host: 'z.org' }))?.target).toBe('any');
+  });
+
+  test('forgets what is removed and leaves the older table as it was', () => {
+    const route = entry('1', '/a/*', { host: 'a.test' });
+    const before = tableOf(route);
+    const after = before.with([{ before: [route], after: [] }]);
+    expect(before.match(request('/a/b'))?.target).toBe('1');
+    expect(after.match(request('/a/b'))).toBeUndefined();
+  });
+
+  test('matches the same as a scan over all candidates, also after changes', () => {
+    const segment = fc.constantFrom('a', 'b', 'c');
+    const path = fc.array(segment, { maxLength: 3 }).map((parts) => `/${parts.join('/')}`);
+    const arbitrary = fc.record({
+      path,
+      star: fc.boolean(),
+      host: fc.constantFrom(undefined, 'a.test', '*.test', '*'),
+      priority: fc.integer({ min: 0, max: 2 }),
+      method: fc.constantFrom(undefined, 'GET', 'POST'),
+    });
+    fc.assert(
+      fc.property(
+        fc.array(arbitrary, { maxLength: 12 }),
+        path,
+        fc.nat(11),
+        (specs, target, gone) => {
+          const all = specs.map((spec, i) =>
+            entry(String(i), spec.star ? `${spec.path}*` : spec.path, {
+              ...(spec.host === undefined ? {} : { host: spec.host }),
+              priority: spec.priority,
+              createdIndex: i,
+              methods: spec.method === undefined ? undefined : new Set([spec.method]),
+            }),
+          );
+          const removed = all.slice(gone, gone + 1);
+          const kept = all.filter((one) => !removed.includes(one));
+          const table = tableOf(...all).with([{ before: removed, after: [] }]);
+          expect(table.match(request(target))?.target).toBe(naiveMatch(kept, request(target)));
+        },
+      ),
+      { numRuns: 500 },
+    );
+  });
+});
+
+/** The rules as a sort over everything: host group, exactness, path length, then the rest. */
+function naiveMatch(all: readonly HostedCandidate<string>[], wanted: RouteRequest): unknown {
+  const hostRank = (host: string | undefined): number =>
+    host === undefined ? -1 : host.startsWith('*') ? host.length : 1000;
+  const isPrefix = (pattern: string): boolean => pattern.endsWith('*');
+  return all
+    .filter(({ host }) => host === undefined || hostMatches(host, wanted.host))
+    .filter(({ candidate: { pattern } }) =>
+      isPrefix(pattern) ? wanted.path.startsWith(pattern.slice(0, -1)) : wanted.path === pattern,
+    )
+    .filter(({ candidate }) => candidatePasses(candidate, wanted))
+    .sort(
+      (a, b) =>
+        hostRank(b.host) - hostRank(a.host) ||
+        Number(isPrefix(a.candidate.pattern)) - Number(isPrefix(b.candidate.pattern)) ||
+        b.candidate.pattern.length - a.candidate.pattern.length ||
+        compareCandidates(a.candidate, b.candidate),
+    )[0]?.candidate.target;
+}

@@ -1,0 +1,102 @@
+import type { Timeout, UpstreamNode, UpstreamResource } from '@polygate/model';
+import { createRoundRobin } from './balancer/round-robin.ts';
+import type { Balancer } from './balancer/balancer.ts';
+
+export interface CompiledNode {
+  /** Address or name; IPv6 without brackets. */
+  readonly host: string;
+  readonly port: number;
+  readonly weight: number;
+  readonly priority: number;
+  /** `host:port` as in variables and logs. */
+  readonly label: string;
+  /** Host header where `pass_host` is `node`. */
+  readonly hostHeader: string;
+}
+
+export interface TimeoutsMs {
+  readonly connect: number;
+  readonly send: number;
+  readonly read: number;
+}
+
+export interface CompiledUpstream {
+  readonly id: string | undefined;
+  readonly scheme: string;
+  readonly nodes: readonly CompiledNode[];
+  readonly balancer: Balancer;
+  readonly passHost: 'pass' | 'node' | 'rewrite';
+  readonly upstreamHost: string | undefined;
+  /** Further tries after the first. */
+  readonly retriesMax: number;
+  /** 0: no limit. */
+  readonly retryTimeoutMs: number;
+  readonly timeoutsMs: TimeoutsMs | undefined;
+  readonly keepalive: { readonly size: number; readonly idleTimeoutMs: number };
+}
+
+/** nginx's proxy_*_timeout. */
+export const DEFAULT_TIMEOUTS_MS: TimeoutsMs = { connect: 60_000, send: 60_000, read: 60_000 };
+
+/** `resource` is validated and has its defaults. */
+export function compileUpstream(
+  resource: UpstreamResource,
+  id: string | undefined,
+): CompiledUpstream {
+  const scheme = resource.scheme ?? 'http';
+  const nodes = listNodes(resource.nodes, scheme);
+  return {
+    id,
+    scheme,
+    nodes,
+    balancer: createRoundRobin(nodes),
+    passHost: resource.pass_host ?? 'pass',
+    upstreamHost: resource.upstream_host,
+    retriesMax: resource.retries ?? Math.max(nodes.length - 1, 0),
+    retryTimeoutMs: (resource.retry_timeout ?? 0) * 1000,
+    timeoutsMs: resource.timeout === undefined ? undefined : timeoutsMs(resource.timeout),
+    keepalive: {
+      size: resource.keepalive_pool?.size ?? 320,
+      idleTimeoutMs: (resource.keepalive_pool?.idle_timeout ?? 60) * 1000,
+    },
+  };
+}
+
+export function timeoutsMs(timeout: Timeout): TimeoutsMs {
+  return {
+    connect: timeout.connect * 1000,
+    send: timeout.send * 1000,
+    read: timeout.read * 1000,
+  };
+}
+
+function listNodes(nodes: UpstreamResource['nodes'], scheme: string): readonly CompiledNode[] {
+  if (nodes === undefined) return [];
+  const isList = (value: typeof nodes): value is readonly UpstreamNode[] => Array.isArray(value);
+  const list = isList(nodes)
+    ? nodes
+    : Object.entries(nodes).map(([address, weight]) => ({ ...splitAddress(address), weight }));
+  return list.map((node) => compileNode(node, scheme));
+}
+
+function compileNode(node: UpstreamNode, scheme: string): CompiledNode {
+  const defaultPort = scheme === 'https' || scheme === 'grpcs' ? 443 : 80;
+  const port = node.port ?? defaultPort;
+  const host = node.host.startsWith('[') ? node.host.slice(1, -1) : node.host;
+  const shown = host.includes(':') ? `[${host}]` : host;
+  return {
+    host,
+    port,
+    weight: node.weight,
+    priority: node.priority ?? 0,
+    label: `${shown}:${port}`,
+    hostHeader: port === defaultPort ? shown : `${shown}:${port}`,
+  };
+}
+
+/** `host`, `host:port`, `[v6]`, `[v6]:port`. */
+function splitAddress(address: string): { host: string; port?: number } {
+  const colon = address.lastIndexOf(':');
+  if (colon === -1 || address.endsWith(']')) return { host: address };
+  return { host: address.slice(0, colon), port: Number(address.slice(colon + 1)) };
+}

@@ -1,0 +1,107 @@
+import { createLogger, startTelemetry } from '@polygate/chassis';
+import type { GatewayConfig } from '@polygate/chassis';
+import { IpSet } from '@polygate/model';
+import { loadPlugins } from '@polygate/plugins';
+import type { ConfigUpdate } from '../config/config-item.ts';
+import { SnapshotBuilder } from '../config/snapshot-builder.ts';
+import type { CompileFailure } from '../config/snapshot-builder.ts';
+import { SnapshotHolder } from '../config/snapshot-holder.ts';
+import type { MetricSnapshot } from '../metrics/metric-snapshot.ts';
+import { WorkerMetrics } from '../metrics/worker-metrics.ts';
+import { createHttpTransport } from '../proxy/http-transport.ts';
+import { createExternalPlugins } from '../runner/external-plugins.ts';
+import { connectRunnerManager } from '../runner/runner-client.ts';
+import { handleRequest } from '../server/handle-request.ts';
+import type { Gateway } from '../server/handle-request.ts';
+import { startHttpServers } from '../server/http-server.ts';
+import type { ListeningServer } from '../server/http-server.ts';
+import { SharedCounters } from '../state/shared-counters.ts';
+import type { WorkerStart } from './messages.ts';
+import { requestTracer, traceContextOf } from './request-tracer.ts';
+
+/** Everything one worker thread has. */
+export interface GatewayWorker {
+  /** Applies it as a whole. Rejects, with nothing changed, when the plugins cannot be loaded. */
+  apply(update: ConfigUpdate): Promise<readonly CompileFailure[]>;
+  listen(): Promise<ListeningServer['listen']>;
+  metrics(): MetricSnapshot;
+  stop(graceMs: number): Promise<void>;
+}
+
+export async function createGatewayWorker(start: WorkerStart): Promise<GatewayWorker> {
+  const { config } = start;
+  const log = createLogger({
+    level: config.errorLogLevel,
+    format: config.polygate.logFormat,
+    service: `data-plane#${start.workerId}`,
+  });
+  const telemetry = await startTelemetry(config.polygate.telemetry, 'data-plane', log);
+  const { runnerManager } = config.polygate;
+  const runner = connectRunnerManager({
+    address: runnerManager.address,
+    log,
+    callTimeoutMs: runnerManager.callTimeoutMs,
+    callsInFlightMax: runnerManager.inFlightMax,
+    connectWaitMs: runnerManager.connectTimeoutMs,
+  });
+  const metrics = new WorkerMetrics();
+  const transport = createHttpTransport();
+  const holder = new SnapshotHolder((error) => log.error(`dispose failed: ${String(error)}`));
+  const builder = new SnapshotBuilder({
+    routerMode: routerMode(config),
+    log,
+    environment: {
+      shared: new SharedCounters(start.counters),
+      metrics,
+      external: createExternalPlugins(runner, { traceContext: traceContextOf }),
+      logFor: (plugin) => log.child({ plugin }),
+    },
+  });
+  const gateway: Gateway = {
+    holder,
+    transport,
+    log,
+    productName: config.serverTokens ? `Polygate/${start.version}` : 'Polygate',
+    bodyBytesMax: bodyLimit(config),
+    responseHoldBytesMax: config.polygate.limits.bufferedBodyBytesMax,
+    showUpstreamStatus: config.showUpstreamStatus,
+    trusted: config.trustedAddresses === undefined ? undefined : new IpSet(config.trustedAddresses),
+    trace: requestTracer(telemetry),
+  };
+  let servers: ListeningServer | undefined;
+  return {
+    async apply(update) {
+      const names = update.plugins?.names;
+      const plugins = names === undefined ? undefined : await loadPlugins(names);
+      const { snapshot, disposals, failures } = builder.build(update, plugins);
+      holder.publish(snapshot, disposals);
+      return failures;
+    },
+    async listen() {
+      servers = await startHttpServers(config, start.listen, (exchange) =>
+        handleRequest(exchange, gateway),
+      );
+      return servers.listen;
+    },
+    metrics: () => metrics.snapshot(),
+    async stop(graceMs) {
+      await servers?.drain(graceMs);
+      runner.close();
+      transport.close();
+      await telemetry.shutdown();
+    },
+  };
+}
+
+function routerMode(config: GatewayConfig): 'radixtree_host_uri' | 'radixtree_uri' {
+  if (config.routerHttp !== 'radixtree_uri_with_parameter') return config.routerHttp;
+  throw new Error('apisix.router.http: radixtree_uri_with_parameter is not built yet');
+}
+
+function bodyLimit({ http, polygate }: GatewayConfig): number {
+  const { bufferedBodyBytesMax } = polygate.limits;
+  const { clientMaxBodyBytes } = http;
+  return clientMaxBodyBytes === 0
+    ? bufferedBodyBytesMax
+    : Math.min(clientMaxBodyBytes, bufferedBodyBytesMax);
+}

@@ -1,0 +1,33 @@
+import type { GatewayConfig, ListenAddress } from '@polygate/chassis';
+import type { ConfigUpdate } from '../config/config-item.ts';
+import type { CompileFailure } from '../config/snapshot-builder.ts';
+import type { MetricSnapshot } from '../metrics/metric-snapshot.ts';
+
+/** What a worker thread is started with. */
+export interface WorkerStart {
+  readonly config: GatewayConfig;
+  readonly workerId: number;
+  /** With real ports: the first worker may have found them. */
+  readonly listen: readonly ListenAddress[];
+  readonly counters: SharedArrayBuffer;
+  readonly version: string;
+}
+
+export type ToWorker =
+  | { readonly kind: 'update'; readonly update: ConfigUpdate }
+  | { readonly kind: 'collect-metrics'; readonly id: number }
+  /** Stop listening, finish what is in flight within the time, then exit. */
+  | { readonly kind: 'stop'; readonly graceMs: number };
+
+export type FromWorker =
+  | {
+      readonly kind: 'applied';
+      readonly revision: number;
+      readonly pluginGeneration: number;
+      readonly failures: readonly CompileFailure[];
+    }
+  /** The update could not be applied at all: the former configuration stays. */
+  | { readonly kind: 'refused'; readonly revision: number; readonly reason: string }
+  /** After the first update. */
+  | { readonly kind: 'listening'; readonly listen: readonly ListenAddress[] }
+  | { readonly kind: 'metrics'; readonly id: number; readonly snapshot: MetricSnapshot };

@@ -1,0 +1,199 @@
+import { Worker } from 'node:worker_threads';
+import type { ListenAddress, Logger } from '@polygate/chassis';
+import type { ConfigUpdate } from '../config/config-item.ts';
+import type { CompileFailure } from '../config/snapshot-builder.ts';
+import type { MetricSnapshot } from '../metrics/metric-snapshot.ts';
+import type { FromWorker, ToWorker, WorkerStart } from './messages.ts';
+
+const COLLECT_TIMEOUT_MS = 2000;
+const RESTART_DELAY_MS = 1000;
+
+/** What one thread is known to serve. */
+interface Member {
+  readonly workerId: number;
+  readonly thread: Worker;
+  revision: number;
+  pluginGeneration: number;
+  failures: readonly CompileFailure[];
+  listening: boolean;
+}
+
+export interface WorkerPoolOptions {
+  readonly start: Omit<WorkerStart, 'workerId' | 'listen'>;
+  readonly workers: number;
+  readonly log: Logger;
+  /** The whole configuration, for a worker that comes late. */
+  readonly fullUpdate: () => ConfigUpdate;
+  /** Called when what all workers serve may have changed. */
+  readonly onProgress: () => void;
+}
+
+/**
+ * The worker threads of one data plane. All share the ports; the first to listen finds out which they
+ * are. A thread that ends by itself is replaced.
+ */
+export class WorkerPool {
+  readonly #options: WorkerPoolOptions;
+  readonly #members = new Map<number, Member>();
+  readonly #collecting = new Map<number, (snapshot: MetricSnapshot) => void>();
+  #listen: readonly ListenAddress[];
+  #nextCollect = 1;
+  #started = false;
+  #stopping = false;
+  #firstListening: () => void = () => undefined;
+  #failed: (error: Error) => void = () => undefined;
+
+  constructor(options: WorkerPoolOptions) {
+    this.#options = options;
+    this.#listen = options.start.config.nodeListen;
+  }
+
+  /** The addresses served, with real ports. */
+  get listen(): readonly ListenAddress[] {
+    return this.#listen;
+  }
+
+  get isServing(): boolean {
+    return this.#started && [...this.#members.values()].every(({ listening }) => listening);
+  }
+
+  /** The revision that every worker serves at least. */
+  get appliedRevision(): number {
+    return this.#minimum(({ revision }) => revision);
+  }
+
+  get appliedPluginGeneration(): number {
+    return this.#minimum(({ pluginGeneration }) => pluginGeneration);
+  }
+
+  get failures(): readonly CompileFailure[] {
+    return [...this.#members.values()][0]?.failures ?? [];
+  }
+
+  /**
+   * Starts the first worker with this configuration, waits until it listens, then the others.
+   * Rejects when the first cannot listen.
+   */
+  async begin(update: ConfigUpdate): Promise<void> {
+    this.#started = true;
+    const listening = new Promise<void>((resolve, reject) => {
+      this.#firstListening = resolve;
+      this.#failed = reject;
+    });
+    this.#spawn(0, update);
+    await listening;
+    for (let id = 1; id < this.#options.workers; id++) this.#spawn(id, this.#options.fullUpdate());
+  }
+
+  send(update: ConfigUpdate): void {
+    this.#post({ kind: 'update', update });
+  }
+
+  /** One snapshot a worker; those of a worker that does not answer in time are left out. */
+  async collectMetrics(): Promise<MetricSnapshot[]> {
+    const asked = [...this.#members.values()].map(
+      ({ thread }) =>
+        new Promise<MetricSnapshot | undefined>((resolve) => {
+          const id = this.#nextCollect++;
+          const timer = setTimeout(() => {
+            this.#collecting.delete(id);
+            resolve(undefined);
+          }, COLLECT_TIMEOUT_MS);
+          this.#collecting.set(id, (snapshot) => {
+            clearTimeout(timer);
+            resolve(snapshot);
+          });
+          thread.postMessage({ kind: 'collect-metrics', id } satisfies ToWorker);
+        }),
+    );
+    return (await Promise.all(asked)).filter((snapshot) => snapshot !== undefined);
+  }
+
+  async stop(graceMs: number): Promise<void> {
+    this.#stopping = true;
+    const ends = [...this.#members.values()].map(
+      ({ thread }) => new Promise<void>((resolve) => void thread.once('exit', () => resolve())),
+    );
+    this.#post({ kind: 'stop', graceMs });
+    const late = setTimeout(() => {
+      for (const { thread } of this.#members.values()) void thread.terminate();
+    }, graceMs + 1000);
+    await Promise.all(ends);
+    clearTimeout(late);
+  }
+
+  #post(message: ToWorker): void {
+    for (const { thread } of this.#members.values()) thread.postMessage(message);
+  }
+
+  #minimum(read: (member: Member) => number): number {
+    const values = [...this.#members.values()].map(read);
+    return values.length === 0 ? 0 : Math.min(...values);
+  }
+
+  #spawn(workerId: number, update: ConfigUpdate): void {
+    const { log, start } = this.#options;
+    const thread = new Worker(new URL('./worker-thread.ts', import.meta.url), {
+      workerData: { ...start, workerId, listen: this.#listen } satisfies WorkerStart,
+    });
+    const member: Member = {
+      workerId,
+      thread,
+      revision: 0,
+      pluginGeneration: 0,
+      failures: [],
+      listening: false,
+    };
+    this.#members.set(workerId, member);
+    thread.on('message', (message: FromWorker) => this.#onMessage(member, message));
+    thread.on('error', (error: Error) => {
+      log.error(`worker ${workerId} failed: ${error.stack ?? error.message}`);
+      this.#failed(error);
+    });
+    thread.once('exit', (code) => this.#onExit(member, code));
+    thread.postMessage({ kind: 'update', update } satisfies ToWorker);
+  }
+
+  #onMessage(member: Member, message: FromWorker): void {
+    switch (message.kind) {
+      case 'applied':
+        member.revision = message.revision;
+        member.pluginGeneration = message.pluginGeneration;
+        member.failures = message.failures;
+        break;
+      case 'refused':
+        this.#options.log.error(
+          `worker ${member.workerId} keeps its configuration, ` +
+            `revision ${message.revision} was refused: ${message.reason}`,
+        );
+        break;
+      case 'listening':
+        member.listening = true;
+        this.#listen = message.listen;
+        this.#firstListening();
+        break;
+      case 'metrics':
+        this.#collecting.get(message.id)?.(message.snapshot);
+        this.#collecting.delete(message.id);
+        return;
+    }
+    this.#options.onProgress();
+  }
+
+  #onExit(member: Member, code: number): void {
+    const { log } = this.#options;
+    const hasListened = member.listening;
+    member.listening = false;
+    if (this.#stopping) return;
+    if (!hasListened) {
+      this.#failed(
+        new Error(`worker ${member.workerId} ended with code ${code} before it listened`),
+      );
+      if (member.workerId === 0) return;
+    }
+    log.error(`worker ${member.workerId} ended with code ${code}, starting another one`);
+    setTimeout(() => {
+      if (!this.#stopping) this.#spawn(member.workerId, this.#options.fullUpdate());
+    }, RESTART_DELAY_MS);
+  }
+}

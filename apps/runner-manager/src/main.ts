@@ -1,0 +1,28 @@
+// The runner manager as a service of its own: runner-manager --config FILE
+import {
+  createLogger,
+  loadConfig,
+  runMain,
+  runUntilStopped,
+  startTelemetry,
+} from '@polygate/chassis';
+import { managerOptionsFrom } from './manager-options.ts';
+import { startRunnerManager } from './runner-manager.ts';
+
+await runMain('runner-manager', async (configFile) => {
+  const config = loadConfig(configFile);
+  const { errorLogLevel: level, polygate } = config;
+  const log = createLogger({ level, format: polygate.logFormat, service: 'runner-manager' });
+  for (const warning of config.warnings) log.warn(warning);
+  const telemetry = await startTelemetry(polygate.telemetry, 'runner-manager', log);
+  const manager = await startRunnerManager(managerOptionsFrom(config, log, telemetry.tracer));
+  console.log(`runner manager on ${manager.address}`);
+  runUntilStopped({
+    graceMs: polygate.shutdownGraceMs,
+    log,
+    stop: async () => {
+      await manager.stop();
+      await telemetry.shutdown();
+    },
+  });
+});

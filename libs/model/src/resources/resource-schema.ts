@@ -1,0 +1,31 @@
+import type { JsonSchemaObject } from '../schema/validator.ts';
+import { CONSUMER_SCHEMA } from './consumers.schema.ts';
+import type { ResourceKind } from './kinds.ts';
+import {
+  CONSUMER_GROUP_SCHEMA,
+  GLOBAL_RULE_SCHEMA,
+  PLUGIN_CONFIG_SCHEMA,
+} from './plugin-holders.schema.ts';
+import { PLUGIN_METADATA_SCHEMA } from './plugin-metadata.schema.ts';
+import { ROUTE_SCHEMA } from './routes.schema.ts';
+import { SERVICE_SCHEMA } from './services.schema.ts';
+import { UPSTREAM_SCHEMA } from './upstreams.schema.ts';
+
+const SCHEMAS: Readonly<Record<ResourceKind, JsonSchemaObject>> = {
+  routes: ROUTE_SCHEMA,
+  services: SERVICE_SCHEMA,
+  upstreams: UPSTREAM_SCHEMA,
+  consumers: CONSUMER_SCHEMA,
+  consumer_groups: CONSUMER_GROUP_SCHEMA,
+  plugin_configs: PLUGIN_CONFIG_SCHEMA,
+  global_rules: GLOBAL_RULE_SCHEMA,
+  plugin_metadata: PLUGIN_METADATA_SCHEMA,
+};
+
+/**
+ * The JSON Schema of a kind as plain data, for the Admin API to serve. plugin_metadata: what holds
+ * for a plugin without a metadata schema of its own. Sources: apisix/schema_def.lua.
+ */
+export function resourceSchema(kind: ResourceKind): JsonSchemaObject {
+  return SCHEMAS[kind];
+}

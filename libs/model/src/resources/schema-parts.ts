@@ -1,0 +1,84 @@
+// Definitions that several kinds share. Facts from apisix/schema_def.lua of APISIX 3.18.
+
+export const ID_SCHEMA = {
+  anyOf: [
+    { type: 'string', minLength: 1, maxLength: 64, pattern: '^[a-zA-Z0-9-_.]+$' },
+    { type: 'integer', minimum: 1 },
+  ],
+} as const;
+
+export const HOST_SCHEMA = {
+  type: 'string',
+  pattern: '^\\*$|^\\*?[0-9a-zA-Z-._\\[\\]:]+$',
+} as const;
+
+const IPV4_OCTET = '([0-9]|[1-9][0-9]|1[0-9]{2}|2[0-4][0-9]|25[0-5])';
+const IPV4 = [IPV4_OCTET, IPV4_OCTET, IPV4_OCTET, IPV4_OCTET].join('\\.');
+const IPV6 = '([a-fA-F0-9]{0,4}:){1,8}(:[a-fA-F0-9]{0,4}){0,8}' + '([a-fA-F0-9]{0,4})?';
+
+/** The four ways to write an address or a network. */
+export const IP_SCHEMAS = [
+  { title: 'IPv4', type: 'string', format: 'ipv4' },
+  { title: 'IPv4/CIDR', type: 'string', pattern: `^${IPV4}/([12]?[0-9]|3[0-2])$` },
+  { title: 'IPv6', type: 'string', format: 'ipv6' },
+  { title: 'IPv6/CIDR', type: 'string', pattern: `^${IPV6}/[0-9]{1,3}$` },
+] as const;
+
+export const REMOTE_ADDR_SCHEMA = {
+  description: 'client IP',
+  type: 'string',
+  anyOf: IP_SCHEMAS,
+} as const;
+
+const LABELS_SCHEMA = {
+  description: 'key/value pairs to specify attributes',
+  type: 'object',
+  patternProperties: {
+    '.*': {
+      description: 'value of label',
+      type: 'string',
+      pattern: '^\\S+$',
+      maxLength: 256,
+      minLength: 1,
+    },
+  },
+} as const;
+
+export const NAME_SCHEMA = { type: 'string', maxLength: 256, minLength: 1 } as const;
+const DESC_SCHEMA = { type: 'string', maxLength: 256 } as const;
+const TIMESTAMP_SCHEMA = { type: 'integer' } as const;
+
+export const TIMES = {
+  create_time: TIMESTAMP_SCHEMA,
+  update_time: TIMESTAMP_SCHEMA,
+} as const;
+
+/** What every object may say of itself, but for its name. */
+export const DESCRIPTION = {
+  id: ID_SCHEMA,
+  desc: DESC_SCHEMA,
+  labels: LABELS_SCHEMA,
+  ...TIMES,
+} as const;
+
+/** Seconds. */
+export const TIMEOUT_SCHEMA = {
+  type: 'object',
+  properties: {
+    connect: { type: 'number', exclusiveMinimum: 0 },
+    send: { type: 'number', exclusiveMinimum: 0 },
+    read: { type: 'number', exclusiveMinimum: 0 },
+  },
+  required: ['connect', 'send', 'read'],
+} as const;
+
+export const METHOD_SCHEMA = {
+  description: 'HTTP method',
+  type: 'string',
+  enum: ['GET', 'POST', 'PUT', 'DELETE', 'PATCH', 'HEAD', 'OPTIONS', 'CONNECT', 'TRACE', 'PURGE'],
+} as const;
+
+export const SCRIPT_SCHEMA = { type: 'string', minLength: 10, maxLength: 102_400 } as const;
+
+/** Each plugin's conf is checked by the plugin's own schema. */
+export const PLUGINS_SCHEMA = { type: 'object' } as const;

@@ -1,0 +1,143 @@
+import { ConfigError } from '../errors.ts';
+import { cloneJson, freeze, isJsonObject, type JsonObject } from '../json-value.ts';
+import { schemaValidator } from '../schema/compile-schema.ts';
+import {
+  checkPlugins,
+  checkVars,
+  type PluginCheckOptions,
+  type PluginCheckResult,
+} from './check-plugins.ts';
+import { checkNodeHosts, checkUpstream } from './check-upstream.ts';
+import { checkPostArgs } from './check-post-args.ts';
+import type { ResourceKind } from './kinds.ts';
+import { PLUGIN_METADATA_SCHEMA } from './plugin-metadata.schema.ts';
+import { resourceSchema } from './resource-schema.ts';
+import type { ResourceTypes } from './resource-types.ts';
+
+export interface ValidateOptions extends PluginCheckOptions {
+  /** False leaves the confs of plugins unread. Default true. */
+  readonly checkPlugins?: boolean;
+  /** plugin_metadata only: the plugin's name; default the value's own `id`. */
+  readonly pluginName?: string;
+}
+
+export interface ValidatedResource<K extends ResourceKind = ResourceKind> {
+  /** A copy with defaults filled in, frozen through and through. */
+  readonly value: ResourceTypes[K];
+  /** Names of plugins that are not known, when these are skipped. */
+  readonly skippedPlugins: readonly string[];
+  /** Faults in confs of disabled plugins, which APISIX logs and accepts. */
+  readonly warnings: readonly string[];
+}
+
+const NOTHING_FOUND: PluginCheckResult = { skippedPlugins: [], warnings: [] };
+
+/**
+ * Checks one configuration object as the Admin API of APISIX does, apart from its id, timestamps
+ * and references to other objects. The value itself is not changed.
+ * Sources: check_conf in apisix/admin/*.lua. Throws ConfigError with APISIX's message.
+ */
+export function validateResource<K extends ResourceKind>(
+  kind: K,
+  value: unknown,
+  options: ValidateOptions,
+): ValidatedResource<K> {
+  // Lua has one empty table.
+  const isEmptyList = Array.isArray(value) && value.length === 0;
+  const copy: unknown = isEmptyList ? {} : cloneJson(value);
+  const found =
+    kind === 'plugin_metadata' ? checkMetadata(copy, options) : check(kind, copy, options);
+  return { value: freeze(copy) as ResourceTypes[K], ...found };
+}
+
+function check(kind: ResourceKind, value: unknown, options: ValidateOptions): PluginCheckResult {
+  if (kind === 'routes') checkExclusiveFields(value);
+  if (kind === 'upstreams') checkNodeHosts(value);
+  checkSchema(kind, value);
+  // the schema has made sure of it
+  const resource = value as JsonObject;
+  if (kind === 'upstreams') {
+    checkUpstream(resource);
+    return NOTHING_FOUND;
+  }
+  if (isJsonObject(resource['upstream'])) {
+    checkNodeHosts(resource['upstream']);
+    checkUpstream(resource['upstream']);
+  }
+  const found = checkPluginsOf(kind, resource, options);
+  if (resource['vars'] !== undefined) {
+    checkVars(resource['vars']);
+    checkPostArgs(resource['vars']);
+  }
+  refuseLua(resource);
+  return found;
+}
+
+function checkExclusiveFields(value: unknown): void {
+  if (!isJsonObject(value)) return;
+  const isSet = (name: string): boolean => value[name] !== undefined && value[name] !== false;
+  for (const [one, other] of [
+    ['host', 'hosts'],
+    ['remote_addr', 'remote_addrs'],
+  ] as const) {
+    if (isSet(one) && isSet(other)) {
+      throw new ConfigError(`only one of ${one} or ${other} is allowed`);
+    }
+  }
+}
+
+function checkSchema(kind: ResourceKind, value: unknown): void {
+  const error = schemaValidator(resourceSchema(kind))(value);
+  if (error !== undefined) throw new ConfigError(`invalid configuration: ${error}`);
+}
+
+function checkPluginsOf(
+  kind: ResourceKind,
+  resource: JsonObject,
+  options: ValidateOptions,
+): PluginCheckResult {
+  const confs = resource['plugins'];
+  if (!isJsonObject(confs) || options.checkPlugins === false) return NOTHING_FOUND;
+  if (kind !== 'consumers') return checkPlugins(confs, 'other', options);
+  try {
+    return checkPlugins(confs, 'consumer', options);
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error;
+    throw new ConfigError(`invalid plugins configuration: ${error.message}`, { cause: error });
+  }
+}
+
+function refuseLua(resource: JsonObject): void {
+  if (resource['filter_func'] !== undefined) {
+    throw new ConfigError(
+      "failed to load 'filter_func' string: Polygate does not run Lua; " +
+        "use 'vars' for conditions on the request instead",
+    );
+  }
+  for (const name of ['script', 'script_id']) {
+    if (resource[name] === undefined) continue;
+    throw new ConfigError(
+      `failed to load '${name}' string: Polygate does not run Lua; ` +
+        'use a TypeScript plugin or an external plugin instead',
+    );
+  }
+}
+
+/** Sources: apisix/admin/plugin_metadata.lua, apisix/plugin.lua check_plugin_metadata. */
+function checkMetadata(value: unknown, options: ValidateOptions): PluginCheckResult {
+  const ownId = isJsonObject(value) ? value['id'] : undefined;
+  const name = options.pluginName ?? ownId;
+  if (typeof name !== 'string') throw new ConfigError('missing plugin name');
+  const plugin = options.plugins.get(name);
+  if (plugin === undefined) {
+    if (options.unknownPlugins === 'reject') throw new ConfigError('invalid plugin name');
+    return { skippedPlugins: [name], warnings: [] };
+  }
+  if (options.checkPlugins === false) return NOTHING_FOUND;
+  // The store adds the id; a plugin's schema that forbids more properties does not know it.
+  if (isJsonObject(value)) delete value['id'];
+  const error = schemaValidator(plugin.metadataSchema ?? PLUGIN_METADATA_SCHEMA)(value);
+  if (error !== undefined) throw new ConfigError(`invalid configuration: ${error}`);
+  if (ownId !== undefined) (value as JsonObject)['id'] = ownId;
+  return NOTHING_FOUND;
+}

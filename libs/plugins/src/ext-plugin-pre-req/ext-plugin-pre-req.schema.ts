@@ -1,0 +1,10 @@
+import type { PluginDefinition } from '@polygate/plugin-sdk';
+import { EXTERNAL_CALL_SCHEMA, type ExternalCallConf } from '../external-call.ts';
+
+/** Source: apisix/plugins/ext-plugin-pre-req.lua. */
+export const definition: PluginDefinition<ExternalCallConf> = {
+  name: 'ext-plugin-pre-req',
+  version: 0.1,
+  priority: 12000,
+  schema: EXTERNAL_CALL_SCHEMA,
+};

@@ -1,0 +1,42 @@
+import type { Client } from '@grpc/grpc-js';
+import { clientCredentials, connectOptions, type ClientTls } from './connect-options.ts';
+import { RpcError } from './errors.ts';
+import { ControlServiceClient } from './gen/polygate/control/v1/control.ts';
+import { RunnerServiceClient } from './gen/polygate/runner/v1/runner.ts';
+
+export interface ConnectTo {
+  /** `unix:/path` or `host:port`. */
+  readonly address: string;
+  readonly tls?: ClientTls | undefined;
+  /** Default `MESSAGE_BYTES_MAX`. */
+  readonly messageBytesMax?: number | undefined;
+}
+
+/** Connects lazily and reconnects for ever; `close()` it. */
+export function connectRunnerService({ address, tls, messageBytesMax }: ConnectTo) {
+  return new RunnerServiceClient(
+    address,
+    clientCredentials(tls),
+    connectOptions(tls, messageBytesMax),
+  );
+}
+
+/** Connects lazily and reconnects for ever; `close()` it. */
+export function connectControlService({ address, tls, messageBytesMax }: ConnectTo) {
+  return new ControlServiceClient(
+    address,
+    clientCredentials(tls),
+    connectOptions(tls, messageBytesMax),
+  );
+}
+
+/** Resolves when the client has a connection. @throws {RpcError} `UNAVAILABLE` after `timeoutMs`. */
+export function waitUntilConnected(client: Client, timeoutMs: number): Promise<void> {
+  return new Promise((resolve, reject) => {
+    client.waitForReady(Date.now() + timeoutMs, (error) => {
+      if (error === undefined) return resolve();
+      const message = `no connection within ${timeoutMs} ms`;
+      reject(new RpcError('UNAVAILABLE', message, { cause: error }));
+    });
+  });
+}

@@ -1,0 +1,217 @@
+import { execFileSync, spawnSync } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, expect, test } from 'vitest';
+import { connectRunnerService, waitUntilConnected } from './clients.ts';
+import { MESSAGE_BYTES_MAX } from './connect-options.ts';
+import { RpcError } from './errors.ts';
+import {
+  RunnerState,
+  type ConnectRequest,
+  type ConnectResponse,
+  type ListRunnersResponse,
+  type RunnerServiceClient,
+  type RunnerServiceServer,
+} from './gen/polygate/runner/v1/runner.ts';
+import { checkHealth } from './health.ts';
+import {
+  runnerService,
+  startGrpcServer,
+  type GrpcServer,
+  type GrpcServerOptions,
+} from './server.ts';
+
+const cleanups: (() => unknown)[] = [];
+afterEach(async () => {
+  for (const cleanup of cleanups.splice(0).reverse()) await cleanup();
+});
+
+function tempDirectory(): string {
+  const path = mkdtempSync(join(tmpdir(), 'polygate-rpc-'));
+  cleanups.push(() => rmSync(path, { recursive: true, force: true }));
+  return path;
+}
+
+const runners: ListRunnersResponse = {
+  runners: [
+    { name: 'r', state: RunnerState.READY, pid: 7, restarts: 1, lastError: '', callsInFlight: 2 },
+  ],
+};
+
+/** Answers each message with the bodies it got. */
+const echo: RunnerServiceServer = {
+  connect: (call) => {
+    call.on('data', ({ frames }: ConnectRequest) => {
+      call.write({
+        frames: frames.map(({ callId, frame }) => {
+          const body =
+            frame?.$case === 'extraInfoAnswer'
+              ? (frame.value.result ?? Buffer.alloc(0))
+              : Buffer.alloc(0);
+          return {
+            callId,
+            frame: { $case: 'responseResult', value: { status: 0, headers: [], body } },
+          };
+        }),
+      });
+    });
+    call.on('end', () => call.end());
+  },
+  listRunners: (_call, callback) => callback(null, runners),
+};
+
+async function start(options: Partial<GrpcServerOptions> = {}): Promise<GrpcServer> {
+  const server = await startGrpcServer({
+    address: '127.0.0.1:0',
+    services: [runnerService(echo)],
+    ...options,
+  });
+  cleanups.push(() => server.stop(0));
+  return server;
+}
+
+function list(client: RunnerServiceClient): Promise<ListRunnersResponse> {
+  return new Promise((resolve, reject) => {
+    client.listRunners({}, (error, response) =>
+      error === null ? resolve(response) : reject(RpcError.from(error)),
+    );
+  });
+}
+
+/** Sends one body through the stream and returns the one that comes back. */
+function echoBody(client: RunnerServiceClient, body: Buffer): Promise<Buffer> {
+  const stream = client.connect();
+  return new Promise<Buffer>((resolve, reject) => {
+    stream.on('error', (error) => reject(RpcError.from(error)));
+    stream.on('data', ({ frames }: ConnectResponse) => {
+      const frame = frames[0]?.frame;
+      resolve(frame?.$case === 'responseResult' ? frame.value.body : Buffer.alloc(0));
+      stream.end();
+    });
+    stream.write({
+      frames: [{ callId: 1, frame: { $case: 'extraInfoAnswer', value: { result: body } } }],
+    });
+  });
+}
+
+test('a server on port 0 says which port it got and answers there', async () => {
+  const server = await start();
+  expect(server.address).toMatch(/^127\.0\.0\.1:[1-9]\d*$/);
+  const client = connectRunnerService({ address: server.address });
+  cleanups.push(() => client.close());
+  await waitUntilConnected(client, 5000);
+  expect(await list(client)).toEqual(runners);
+});
+
+test('a body of 16 MiB fits a message, one above the limit is RESOURCE_EXHAUSTED', async () => {
+  const server = await start();
+  const client = connectRunnerService({ address: server.address });
+  cleanups.push(() => client.close());
+  const body = Buffer.alloc(16_777_215, 5);
+  expect((await echoBody(client, body)).equals(body)).toBe(true);
+  await expect(echoBody(client, Buffer.alloc(MESSAGE_BYTES_MAX))).rejects.toMatchObject({
+    status: 'RESOURCE_EXHAUSTED',
+  });
+});
+
+test('a unix socket is open to its user only and replaces one left by a dead process', async () => {
+  const path = join(tempDirectory(), 'private', 'rpc.sock');
+  const first = await start({ address: `unix:${path}` });
+  expect(statSync(path).mode & 0o777).toBe(0o600);
+  expect(statSync(join(path, '..')).mode & 0o777).toBe(0o700);
+  await expect(start({ address: `unix:${path}` })).rejects.toThrow(/a server listens on/);
+  await first.stop(0);
+  // what kill -9 leaves behind: a socket file nobody listens on
+  const listenAndDie = `require('net').createServer().listen(process.argv[1], () => process.kill(process.pid, 'SIGKILL'))`;
+  spawnSync(process.execPath, ['-e', listenAndDie, path]);
+  expect(statSync(path).isSocket()).toBe(true);
+  const second = await start({ address: `unix:${path}` });
+  expect(await checkHealth({ address: second.address })).toBe(true);
+});
+
+test('a path that is no socket is never removed', async () => {
+  const path = join(tempDirectory(), 'precious');
+  writeFileSync(path, 'data');
+  await expect(start({ address: `unix:${path}` })).rejects.toThrow(/is not a socket/);
+  expect(readFileSync(path, 'utf8')).toBe('data');
+});
+
+test('a taken port is an RpcError', async () => {
+  const server = await start();
+  await expect(start({ address: server.address })).rejects.toBeInstanceOf(RpcError);
+});
+
+test('health follows setServing, and stop ends it', async () => {
+  const server = await start();
+  const service = 'polygate.runner.v1.RunnerService';
+  expect(await checkHealth({ address: server.address })).toBe(true);
+  expect(await checkHealth({ address: server.address, service })).toBe(true);
+  server.setServing(service, false);
+  expect(await checkHealth({ address: server.address, service })).toBe(false);
+  expect(await checkHealth({ address: server.address })).toBe(true);
+  await expect(checkHealth({ address: server.address, service: 'none' })).rejects.toMatchObject({
+    status: 'NOT_FOUND',
+  });
+  await server.stop(0);
+  await expect(checkHealth({ address: server.address, timeoutMs: 500 })).rejects.toBeInstanceOf(
+    RpcError,
+  );
+});
+
+test('stop breaks a stream that outlives the grace time', async () => {
+  const server = await start();
+  const client = connectRunnerService({ address: server.address });
+  cleanups.push(() => client.close());
+  const stream = client.connect();
+  const broken = new Promise<RpcError>((resolve) =>
+    stream.on('error', (error) => resolve(RpcError.from(error))),
+  );
+  stream.on('data', () => undefined);
+  await waitUntilConnected(client, 5000);
+  stream.write({ frames: [] });
+  await server.stop(50);
+  expect((await broken).status).toBe('UNAVAILABLE');
+});
+
+test('waitUntilConnected gives up where nobody listens', async () => {
+  const silent = createServer();
+  await new Promise<void>((resolve) => silent.listen(0, '127.0.0.1', resolve));
+  const { port } = silent.address() as { port: number };
+  await new Promise((resolve) => silent.close(resolve));
+  const client = connectRunnerService({ address: `127.0.0.1:${port}` });
+  cleanups.push(() => client.close());
+  await expect(waitUntilConnected(client, 200)).rejects.toMatchObject({ status: 'UNAVAILABLE' });
+});
+
+test('with TLS both sides show a certificate', async () => {
+  const directory = tempDirectory();
+  const file = (name: string) => join(directory, name);
+  execFileSync(
+    'openssl',
+    [
+      ...['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes'],
+      ...['-keyout', file('key.pem'), '-out', file('cert.pem'), '-days', '2'],
+      ...['-subj', '/CN=localhost', '-addext', 'subjectAltName=DNS:localhost'],
+    ],
+    { stdio: 'ignore' },
+  );
+  const certificate = readFileSync(file('cert.pem'));
+  const privateKey = readFileSync(file('key.pem'));
+  const server = await start({ tls: { certificate, privateKey, clientAuthority: certificate } });
+  const trusted = {
+    certificateAuthority: certificate,
+    certificate,
+    privateKey,
+    serverName: 'localhost',
+  };
+  expect(await checkHealth({ address: server.address, tls: trusted })).toBe(true);
+  const withoutOwn = { certificateAuthority: certificate, serverName: 'localhost' };
+  await expect(
+    checkHealth({ address: server.address, tls: withoutOwn, timeoutMs: 2000 }),
+  ).rejects.toBeInstanceOf(RpcError);
+  await expect(checkHealth({ address: server.address, timeoutMs: 2000 })).rejects.toBeInstanceOf(
+    RpcError,
+  );
+});

@@ -1,0 +1,77 @@
+import { requireUnsigned } from './errors.ts';
+import { readRoot } from './table-reader.ts';
+import { buildMessage, writeBytes } from './table-writer.ts';
+import { readEntry, writeEntries, type TextEntry } from './text-entry.ts';
+
+/** A response on its way to the client, shown to the runner. */
+export interface HttpRespCallRequest {
+  /** From 1. The Go runner leaves it out of its answer, so it cannot be checked. */
+  readonly id: number;
+  readonly status: number;
+  readonly headers: readonly TextEntry[];
+  readonly confToken: number;
+}
+
+export interface HttpRespCallResponse {
+  readonly id: number;
+  /** 0: the status stays. */
+  readonly status: number;
+  /** Empty: the headers stay. */
+  readonly headers: readonly TextEntry[];
+  /** Empty: the body stays. */
+  readonly body: Uint8Array;
+}
+
+const noBytes = Buffer.alloc(0);
+
+export function encodeHttpRespCallRequest(request: HttpRespCallRequest): Uint8Array {
+  requireUnsigned(request.id, 0xffff_ffff, 'id');
+  requireUnsigned(request.status, 0xffff, 'status');
+  requireUnsigned(request.confToken, 0xffff_ffff, 'confToken');
+  return buildMessage(0, (builder) => {
+    const headers = writeEntries(builder, request.headers);
+    builder.startObject(4);
+    builder.addFieldInt32(0, request.id, 0);
+    builder.addFieldInt32(3, request.confToken, 0);
+    builder.addFieldOffset(2, headers, 0);
+    builder.addFieldInt16(1, request.status, 0);
+    return builder.endObject();
+  });
+}
+
+/** @throws {ProtocolError} `MALFORMED` */
+export function decodeHttpRespCallRequest(payload: Uint8Array): HttpRespCallRequest {
+  const root = readRoot(payload);
+  return {
+    id: root.uint32(0),
+    status: root.uint16(1),
+    headers: root.tables(2, readEntry),
+    confToken: root.uint32(3),
+  };
+}
+
+export function encodeHttpRespCallResponse(response: HttpRespCallResponse): Uint8Array {
+  requireUnsigned(response.id, 0xffff_ffff, 'id');
+  requireUnsigned(response.status, 0xffff, 'status');
+  return buildMessage(response.body.byteLength, (builder) => {
+    const body = response.body.byteLength === 0 ? 0 : writeBytes(builder, response.body);
+    const headers = writeEntries(builder, response.headers);
+    builder.startObject(4);
+    builder.addFieldInt32(0, response.id, 0);
+    builder.addFieldOffset(2, headers, 0);
+    builder.addFieldOffset(3, body, 0);
+    builder.addFieldInt16(1, response.status, 0);
+    return builder.endObject();
+  });
+}
+
+/** The body is a view into `payload`. @throws {ProtocolError} `MALFORMED` */
+export function decodeHttpRespCallResponse(payload: Uint8Array): HttpRespCallResponse {
+  const root = readRoot(payload);
+  return {
+    id: root.uint32(0),
+    status: root.uint16(1),
+    headers: root.tables(2, readEntry),
+    body: root.bytes(3) ?? noBytes,
+  };
+}
