@@ -22,10 +22,9 @@ const layers = [
 const homes = {
   koa: ['apps/admin-api'],
   '@koa/router': ['apps/admin-api'],
-  '@grpc/grpc-js': ['libs/rpc'],
+  '@grpc/grpc-js': ['libs/rpc', 'libs/config-store'],
   'grpc-health-check': ['libs/rpc'],
   etcd3: ['libs/config-store'],
-  ajv: ['libs/model', 'libs/chassis'],
   flatbuffers: ['libs/runner-protocol'],
   pino: ['libs/chassis'],
 };

@@ -10,6 +10,8 @@ export interface ServiceProcess {
   output(): string;
   /** Waits for the first line that matches and answers the match. Rejects when the process ends first. */
   line(pattern: RegExp): Promise<RegExpExecArray>;
+  /** The exit code once it has ended by itself, -1 when it was killed. */
+  readonly exited: Promise<number>;
   /** Sends SIGTERM, or the signal given; answers the exit code, -1 when it was killed. */
   stop(signal?: NodeJS.Signals): Promise<number>;
 }
@@ -45,6 +47,7 @@ export function startService(
   });
   return {
     pid: child.pid ?? 0,
+    exited,
     output: () => written,
     line: (pattern) =>
       new Promise((resolve, reject) => {

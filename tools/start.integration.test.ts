@@ -97,6 +97,6 @@ describe('npm start', () => {
     await writeFile(file, 'apisix: { node_lisen: 9080 }\n');
     const wrong = startService('tools/start.ts', ['--config', file]);
     await wrong.line(/apisix\.node_lisen: .*node_listen/);
-    expect(await wrong.stop()).toBe(1);
+    expect(await wrong.exited).toBe(1);
   });
 });

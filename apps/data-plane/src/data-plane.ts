@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import { hostname } from 'node:os';
 import { reloadPluginList } from '@polygate/chassis';
 import type { GatewayConfig, ListenAddress, Logger } from '@polygate/chassis';
 import type { ConfigStore, WatchEvent } from '@polygate/config-store';
@@ -8,6 +9,10 @@ import type { PluginSelection } from './config/config-item.ts';
 import { ConfigState } from './config/config-state.ts';
 import type { RejectedItem } from './config/config-state.ts';
 import { ControlLink } from './control/control-link.ts';
+import { exporterSettings, metricPrefix } from './metrics/exporter-settings.ts';
+import { processMetrics } from './metrics/gateway-metrics.ts';
+import type { MetricSnapshot } from './metrics/metric-snapshot.ts';
+import { WorkerMetrics } from './metrics/worker-metrics.ts';
 import { startMetricsExporter } from './metrics/metrics-exporter.ts';
 import type { MetricsExporter } from './metrics/metrics-exporter.ts';
 import packageJson from '../package.json' with { type: 'json' };
@@ -58,6 +63,7 @@ class RunningDataPlane implements DataPlane {
   #exporter: MetricsExporter | undefined;
   #watching: Promise<void> = Promise.resolve();
   #begun = false;
+  #storeConnected = true;
 
   constructor(options: DataPlaneOptions) {
     this.#options = options;
@@ -82,11 +88,11 @@ class RunningDataPlane implements DataPlane {
 
   async start(): Promise<void> {
     const { config, log } = this.#options;
-    const exporter = exporterSettings(config.pluginAttr['prometheus'] ?? {});
+    const exporter = exporterSettings(config);
     if (exporter !== undefined && this.#selection.names.includes('prometheus')) {
       this.#exporter = await startMetricsExporter({
         ...exporter,
-        collect: () => this.#pool.collectMetrics(),
+        collect: async () => [this.#processMetrics(), ...(await this.#pool.collectMetrics())],
         log,
       });
     }
@@ -136,8 +142,12 @@ class RunningDataPlane implements DataPlane {
     const { log, store } = this.#options;
     try {
       for await (const event of store.watch(this.#abort.signal)) {
-        if (event.kind !== 'status') this.#onEvent(event);
-        else if (event.connected) log.info('configuration store is connected');
+        if (event.kind !== 'status') {
+          this.#onEvent(event);
+          continue;
+        }
+        this.#storeConnected = event.connected;
+        if (event.connected) log.info('configuration store is connected');
         else log.error(`configuration store is out of reach: ${event.reason ?? 'unknown reason'}`);
       }
     } catch (error) {
@@ -198,6 +208,15 @@ class RunningDataPlane implements DataPlane {
     this.#control?.report();
   }
 
+  #processMetrics(): MetricSnapshot {
+    const registry = new WorkerMetrics();
+    const metrics = processMetrics(registry, metricPrefix(this.#options.config));
+    metrics.nodeInfo(hostname(), VERSION);
+    metrics.etcdReachable(this.#storeConnected);
+    metrics.etcdModifyIndex('x_etcd_index', this.#state.revision);
+    return registry.snapshot();
+  }
+
   #rejected(): readonly RejectedItem[] {
     const compiled = this.#pool.failures.map(({ kind, id, reason, keepsOlderVersion }) => ({
       key: `/${kind}/${id}`,
@@ -216,18 +235,4 @@ function definitionsOf(names: readonly string[]): ReadonlyMap<string, PluginDefi
       return definition === undefined ? [] : [[name, definition] as const];
     }),
   );
-}
-
-/** `plugin_attr.prometheus` of the configuration file, with APISIX's defaults. */
-function exporterSettings(
-  attr: Readonly<Record<string, unknown>>,
-): { host: string; port: number; uri: string } | undefined {
-  if (attr['enable_export_server'] === false) return undefined;
-  const address = (attr['export_addr'] ?? {}) as { ip?: unknown; port?: unknown };
-  const uri = attr['export_uri'];
-  return {
-    host: typeof address.ip === 'string' ? address.ip : '127.0.0.1',
-    port: typeof address.port === 'number' ? address.port : 9091,
-    uri: typeof uri === 'string' ? uri : '/apisix/prometheus/metrics',
-  };
 }

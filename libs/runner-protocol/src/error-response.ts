@@ -1,6 +1,6 @@
 import { requireUnsigned } from './errors.ts';
 import { readRoot } from './table-reader.ts';
-import { buildMessage } from './table-writer.ts';
+import { tableLayout, writeMessage } from './table-writer.ts';
 
 /** What a runner says in an ERROR frame. */
 export const ErrorCode = {
@@ -13,13 +13,14 @@ export interface ErrorResponse {
   readonly code: number;
 }
 
+const RESPONSE = tableLayout(1);
+const NOTHING = tableLayout();
+
 export function encodeErrorResponse({ code }: ErrorResponse): Uint8Array {
   requireUnsigned(code, 255, 'code');
-  return buildMessage(0, (builder) => {
-    builder.startObject(1);
-    builder.addFieldInt8(0, code, 0);
-    return builder.endObject();
-  });
+  // Left out where it is the schema's default, as the runners do.
+  if (code === 0) return writeMessage(0, NOTHING, () => undefined);
+  return writeMessage(0, RESPONSE, (root) => root.uint8(0, code));
 }
 
 /** @throws {ProtocolError} `MALFORMED` */

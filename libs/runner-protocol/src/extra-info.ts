@@ -1,7 +1,6 @@
-import type { Builder } from 'flatbuffers';
 import { ProtocolError } from './errors.ts';
 import { readRoot } from './table-reader.ts';
-import { buildMessage, writeBytes } from './table-writer.ts';
+import { tableLayout, writeMessage } from './table-writer.ts';
 
 /** What a runner asks in the middle of a call. It may ask several times before it reads an answer. */
 export type ExtraInfoRequest =
@@ -18,13 +17,16 @@ const INFO_VARIABLE = 1;
 const INFO_REQUEST_BODY = 2;
 const INFO_RESPONSE_BODY = 3;
 
+const REQUEST = tableLayout(1, 4);
+const VARIABLE = tableLayout(4);
+const RESPONSE = tableLayout(4);
+const NOTHING = tableLayout();
+
 export function encodeExtraInfoRequest(request: ExtraInfoRequest): Uint8Array {
-  return buildMessage(0, (builder) => {
-    const info = writeInfo(builder, request);
-    builder.startObject(2);
-    builder.addFieldOffset(1, info, 0);
-    builder.addFieldInt8(0, infoNumber(request), 0);
-    return builder.endObject();
+  return writeMessage(0, REQUEST, (root) => {
+    root.uint8(0, infoNumber(request));
+    if (request.kind !== 'variable') root.table(1, NOTHING);
+    else root.table(1, VARIABLE).string(0, request.name);
   });
 }
 
@@ -50,12 +52,8 @@ export function decodeExtraInfoRequest(payload: Uint8Array): ExtraInfoRequest {
 }
 
 export function encodeExtraInfoResponse({ result }: ExtraInfoResponse): Uint8Array {
-  return buildMessage(result?.byteLength ?? 0, (builder) => {
-    const offset = writeBytes(builder, result);
-    builder.startObject(1);
-    builder.addFieldOffset(0, offset, 0);
-    return builder.endObject();
-  });
+  if (result === undefined) return writeMessage(0, NOTHING, () => undefined);
+  return writeMessage(result.byteLength, RESPONSE, (root) => root.bytes(0, result));
 }
 
 /** The result is a view into `payload`. @throws {ProtocolError} `MALFORMED` */
@@ -72,15 +70,4 @@ function infoNumber(request: ExtraInfoRequest): number {
     case 'responseBody':
       return INFO_RESPONSE_BODY;
   }
-}
-
-function writeInfo(builder: Builder, request: ExtraInfoRequest): number {
-  if (request.kind !== 'variable') {
-    builder.startObject(0);
-    return builder.endObject();
-  }
-  const name = builder.createString(request.name);
-  builder.startObject(1);
-  builder.addFieldOffset(0, name, 0);
-  return builder.endObject();
 }

@@ -54,9 +54,11 @@ test('FrameDecoder finds the same frames however the stream is cut', () => {
 test('FrameDecoder takes a large frame byte by byte in linear time', () => {
   const frame = encodeFrame(4, Buffer.alloc(300_000, 1));
   const decoder = new FrameDecoder();
+  let framesEarly = 0;
   for (let at = 0; at < frame.length - 1; at++) {
-    expect(decoder.push(frame.subarray(at, at + 1)).length).toBe(0);
+    framesEarly += decoder.push(frame.subarray(at, at + 1)).length;
   }
+  expect(framesEarly).toBe(0);
   expect(decoder.unfinishedBytes).toBe(frame.length - 1);
   expect(decoder.push(frame.subarray(-1))[0]?.payload.length).toBe(300_000);
 });

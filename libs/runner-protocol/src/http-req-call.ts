@@ -1,9 +1,8 @@
-import type { Builder } from 'flatbuffers';
 import { ProtocolError, requireUnsigned } from './errors.ts';
 import { METHODS, methodNumber } from './method.ts';
 import { readRoot, type TableReader } from './table-reader.ts';
-import { buildMessage, writeBytes, writeString } from './table-writer.ts';
-import { readEntry, writeEntries, type TextEntry } from './text-entry.ts';
+import { tableLayout, writeMessage, type OpenTable } from './table-writer.ts';
+import { readEntry, type TextEntry } from './text-entry.ts';
 
 /** A request on its way to the upstream, shown to the runner. */
 export interface HttpReqCallRequest {
@@ -51,6 +50,13 @@ const ACTION_STOP = 1;
 const ACTION_REWRITE = 2;
 const noBytes = Buffer.alloc(0);
 
+const REQUEST = tableLayout(4, 4, 1, 4, 4, 4, 4);
+const RESPONSE = tableLayout(4, 1, 4);
+const RESPONSE_WITHOUT_ACTION = tableLayout(4);
+const STOP = tableLayout(2, 4, 4);
+const REWRITE = tableLayout(4, 4, 4, 4, 4);
+const REWRITE_WITHOUT_PATH = tableLayout(0, 4, 4, 4, 4);
+
 /** @throws {ProtocolError} `UNKNOWN_METHOD` for a method the protocol has no number for. */
 export function encodeHttpReqCallRequest(request: HttpReqCallRequest): Uint8Array {
   const method = methodNumber(request.method);
@@ -62,20 +68,14 @@ export function encodeHttpReqCallRequest(request: HttpReqCallRequest): Uint8Arra
   }
   requireUnsigned(request.id, 0xffff_ffff, 'id');
   requireUnsigned(request.confToken, 0xffff_ffff, 'confToken');
-  return buildMessage(0, (builder) => {
-    const srcIp = builder.createByteVector(request.srcIp);
-    const path = builder.createString(request.path);
-    const args = writeEntries(builder, request.args);
-    const headers = writeEntries(builder, request.headers);
-    builder.startObject(7);
-    builder.addFieldInt32(0, request.id, 0);
-    builder.addFieldInt32(6, request.confToken, 0);
-    builder.addFieldOffset(1, srcIp, 0);
-    builder.addFieldOffset(3, path, 0);
-    builder.addFieldOffset(4, args, 0);
-    builder.addFieldOffset(5, headers, 0);
-    builder.addFieldInt8(2, method, 0);
-    return builder.endObject();
+  return writeMessage(0, REQUEST, (root) => {
+    root.uint32(0, request.id);
+    root.bytes(1, request.srcIp);
+    root.uint8(2, method);
+    root.string(3, request.path);
+    root.entries(4, request.args);
+    root.entries(5, request.headers);
+    root.uint32(6, request.confToken);
   });
 }
 
@@ -98,14 +98,14 @@ export function decodeHttpReqCallRequest(payload: Uint8Array): HttpReqCallReques
 
 export function encodeHttpReqCallResponse({ id, action }: HttpReqCallResponse): Uint8Array {
   requireUnsigned(id, 0xffff_ffff, 'id');
-  const sizeHintBytes = action.kind === 'continue' ? 0 : action.body.byteLength;
-  return buildMessage(sizeHintBytes, (builder) => {
-    const actionOffset = writeAction(builder, action);
-    builder.startObject(3);
-    builder.addFieldInt32(0, id, 0);
-    builder.addFieldOffset(2, actionOffset, 0);
-    builder.addFieldInt8(1, actionNumber(action), ACTION_NONE);
-    return builder.endObject();
+  if (action.kind === 'continue') {
+    return writeMessage(0, RESPONSE_WITHOUT_ACTION, (root) => root.uint32(0, id));
+  }
+  return writeMessage(action.body.byteLength, RESPONSE, (root) => {
+    root.uint32(0, id);
+    root.uint8(1, action.kind === 'stop' ? ACTION_STOP : ACTION_REWRITE);
+    if (action.kind === 'stop') writeStop(root.table(2, STOP), action);
+    else writeRewrite(root, action);
   });
 }
 
@@ -120,52 +120,20 @@ export function decodeHttpReqCallResponse(payload: Uint8Array): HttpReqCallRespo
   return { id: root.uint32(0), action: readAction(root) };
 }
 
-function actionNumber(action: HttpReqCallAction): number {
-  switch (action.kind) {
-    case 'continue':
-      return ACTION_NONE;
-    case 'stop':
-      return ACTION_STOP;
-    case 'rewrite':
-      return ACTION_REWRITE;
-  }
+function writeStop(table: OpenTable, { status, headers, body }: StopAction): void {
+  table.uint16(0, requireUnsigned(status, 0xffff, 'status'));
+  table.entries(1, headers);
+  table.bytes(2, body);
 }
 
-function writeAction(builder: Builder, action: HttpReqCallAction): number {
-  switch (action.kind) {
-    case 'continue':
-      return 0;
-    case 'stop':
-      return writeStop(builder, action);
-    case 'rewrite':
-      return writeRewrite(builder, action);
-  }
-}
-
-function writeStop(builder: Builder, { status, headers, body }: StopAction): number {
-  requireUnsigned(status, 0xffff, 'status');
-  const bodyOffset = body.byteLength === 0 ? 0 : writeBytes(builder, body);
-  const headersOffset = writeEntries(builder, headers);
-  builder.startObject(3);
-  builder.addFieldOffset(1, headersOffset, 0);
-  builder.addFieldOffset(2, bodyOffset, 0);
-  builder.addFieldInt16(0, status, 0);
-  return builder.endObject();
-}
-
-function writeRewrite(builder: Builder, action: RewriteAction): number {
-  const body = action.body.byteLength === 0 ? 0 : writeBytes(builder, action.body);
-  const path = writeString(builder, action.path);
-  const headers = writeEntries(builder, action.headers);
-  const args = writeEntries(builder, action.args);
-  const respHeaders = writeEntries(builder, action.respHeaders);
-  builder.startObject(5);
-  builder.addFieldOffset(0, path, 0);
-  builder.addFieldOffset(1, headers, 0);
-  builder.addFieldOffset(2, args, 0);
-  builder.addFieldOffset(3, respHeaders, 0);
-  builder.addFieldOffset(4, body, 0);
-  return builder.endObject();
+function writeRewrite(root: OpenTable, action: RewriteAction): void {
+  const { path } = action;
+  const table = root.table(2, path === undefined ? REWRITE_WITHOUT_PATH : REWRITE);
+  if (path !== undefined) table.string(0, path);
+  table.entries(1, action.headers);
+  table.entries(2, action.args);
+  table.entries(3, action.respHeaders);
+  table.bytes(4, action.body);
 }
 
 function readAction(root: TableReader): HttpReqCallAction {

@@ -1,7 +1,7 @@
 import { requireUnsigned } from './errors.ts';
 import { readRoot } from './table-reader.ts';
-import { buildMessage, writeBytes } from './table-writer.ts';
-import { readEntry, writeEntries, type TextEntry } from './text-entry.ts';
+import { tableLayout, writeMessage } from './table-writer.ts';
+import { readEntry, type TextEntry } from './text-entry.ts';
 
 /** A response on its way to the client, shown to the runner. */
 export interface HttpRespCallRequest {
@@ -23,19 +23,18 @@ export interface HttpRespCallResponse {
 }
 
 const noBytes = Buffer.alloc(0);
+const REQUEST = tableLayout(4, 2, 4, 4);
+const RESPONSE = tableLayout(4, 2, 4, 4);
 
 export function encodeHttpRespCallRequest(request: HttpRespCallRequest): Uint8Array {
   requireUnsigned(request.id, 0xffff_ffff, 'id');
   requireUnsigned(request.status, 0xffff, 'status');
   requireUnsigned(request.confToken, 0xffff_ffff, 'confToken');
-  return buildMessage(0, (builder) => {
-    const headers = writeEntries(builder, request.headers);
-    builder.startObject(4);
-    builder.addFieldInt32(0, request.id, 0);
-    builder.addFieldInt32(3, request.confToken, 0);
-    builder.addFieldOffset(2, headers, 0);
-    builder.addFieldInt16(1, request.status, 0);
-    return builder.endObject();
+  return writeMessage(0, REQUEST, (root) => {
+    root.uint32(0, request.id);
+    root.uint16(1, request.status);
+    root.entries(2, request.headers);
+    root.uint32(3, request.confToken);
   });
 }
 
@@ -53,15 +52,11 @@ export function decodeHttpRespCallRequest(payload: Uint8Array): HttpRespCallRequ
 export function encodeHttpRespCallResponse(response: HttpRespCallResponse): Uint8Array {
   requireUnsigned(response.id, 0xffff_ffff, 'id');
   requireUnsigned(response.status, 0xffff, 'status');
-  return buildMessage(response.body.byteLength, (builder) => {
-    const body = response.body.byteLength === 0 ? 0 : writeBytes(builder, response.body);
-    const headers = writeEntries(builder, response.headers);
-    builder.startObject(4);
-    builder.addFieldInt32(0, response.id, 0);
-    builder.addFieldOffset(2, headers, 0);
-    builder.addFieldOffset(3, body, 0);
-    builder.addFieldInt16(1, response.status, 0);
-    return builder.endObject();
+  return writeMessage(response.body.byteLength, RESPONSE, (root) => {
+    root.uint32(0, response.id);
+    root.uint16(1, response.status);
+    root.entries(2, response.headers);
+    root.bytes(3, response.body);
   });
 }
 

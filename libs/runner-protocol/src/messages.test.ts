@@ -221,6 +221,12 @@ test('the runtime of flatbuffers reads what we write', () => {
   expect(message.__string(header + message.__offset(header, 6))).toBe('');
 });
 
+test('nothing of an earlier message shows in a later one', () => {
+  encodePrepareConfRequest({ conf: [], key: 'x'.repeat(5000) });
+  const payload = encodePrepareConfRequest({ conf: [{ name: 'a', value: 'b' }], key: 'c' });
+  expect(payload.includes('x'.charCodeAt(0))).toBe(false);
+});
+
 test('methods have the numbers of the schema, and others have none', () => {
   expect(methodNumber('GET')).toBe(0);
   expect(methodNumber('PATCH')).toBe(13);

@@ -1,7 +1,7 @@
 import { requireUnsigned } from './errors.ts';
 import { readRoot } from './table-reader.ts';
-import { buildMessage } from './table-writer.ts';
-import { readEntry, writeEntries, type TextEntry } from './text-entry.ts';
+import { tableLayout, writeMessage } from './table-writer.ts';
+import { readEntry, type TextEntry } from './text-entry.ts';
 
 /** Hands a conf to the runner, which answers with a token for the calls that use it. */
 export interface PrepareConfRequest {
@@ -16,14 +16,13 @@ export interface PrepareConfResponse {
   readonly confToken: number;
 }
 
+const REQUEST = tableLayout(4, 4);
+const RESPONSE = tableLayout(4);
+
 export function encodePrepareConfRequest({ conf, key }: PrepareConfRequest): Uint8Array {
-  return buildMessage(0, (builder) => {
-    const keyOffset = builder.createString(key);
-    const confOffset = writeEntries(builder, conf);
-    builder.startObject(2);
-    builder.addFieldOffset(0, confOffset, 0);
-    builder.addFieldOffset(1, keyOffset, 0);
-    return builder.endObject();
+  return writeMessage(0, REQUEST, (root) => {
+    root.entries(0, conf);
+    root.string(1, key);
   });
 }
 
@@ -35,11 +34,7 @@ export function decodePrepareConfRequest(payload: Uint8Array): PrepareConfReques
 
 export function encodePrepareConfResponse({ confToken }: PrepareConfResponse): Uint8Array {
   requireUnsigned(confToken, 0xffff_ffff, 'confToken');
-  return buildMessage(0, (builder) => {
-    builder.startObject(1);
-    builder.addFieldInt32(0, confToken, 0);
-    return builder.endObject();
-  });
+  return writeMessage(0, RESPONSE, (root) => root.uint32(0, confToken));
 }
 
 /** @throws {ProtocolError} `MALFORMED` */

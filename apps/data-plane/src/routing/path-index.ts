@@ -1,6 +1,6 @@
 import { LayeredMap } from './layered-map.ts';
 import { candidatePasses, compareCandidates } from './route-request.ts';
-import type { RouteCandidate, RouteMatch, RouteRequest } from './route-request.ts';
+import type { RouteCandidate, RouteRequest } from './route-request.ts';
 
 /** A candidate that comes or goes. */
 export interface CandidateChange<T> {
@@ -38,7 +38,7 @@ export class PathIndex<T> {
     return new PathIndex<T>(LayeredMap.empty(), LayeredMap.empty(), [], 0);
   }
 
-  match(request: RouteRequest): RouteMatch<T> | undefined {
+  match(request: RouteRequest): RouteCandidate<T> | undefined {
     const found = firstPassing(this.#exact.get(request.path), request);
     if (found !== undefined) return found;
     for (const { length } of this.#prefixLengths) {
@@ -88,12 +88,10 @@ export class PathIndex<T> {
 function firstPassing<T>(
   candidates: Candidates<T> | undefined,
   request: RouteRequest,
-): RouteMatch<T> | undefined {
+): RouteCandidate<T> | undefined {
   if (candidates === undefined) return undefined;
   for (const candidate of candidates) {
-    if (candidatePasses(candidate, request)) {
-      return { target: candidate.target, pattern: candidate.pattern };
-    }
+    if (candidatePasses(candidate, request)) return candidate;
   }
   return undefined;
 }

@@ -29,6 +29,8 @@ export interface RouteMatch<T> {
   readonly target: T;
   /** The pattern that matched, as written in the route. */
   readonly pattern: string;
+  /** The host pattern that matched; undefined for a route without hosts. */
+  readonly host: string | undefined;
 }
 
 export function candidatePasses<T>(candidate: RouteCandidate<T>, request: RouteRequest): boolean {

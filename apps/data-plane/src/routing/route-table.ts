@@ -1,4 +1,5 @@
 import { PathIndex } from './path-index.ts';
+import { hostMatches } from './route-request.ts';
 import type { CandidateChange } from './path-index.ts';
 import type { RouteCandidate, RouteMatch, RouteRequest } from './route-request.ts';
 
@@ -46,14 +47,19 @@ export class RouteTable<T> {
   match(request: RouteRequest): RouteMatch<T> | undefined {
     if (this.#exactHosts.size > 0) {
       const found = this.#exactHosts.get(request.host)?.match(request);
-      if (found !== undefined) return found;
+      if (found !== undefined) return matchOf(found, request.host);
     }
     for (const { suffix, paths } of this.#wildcards) {
       if (!request.host.endsWith(suffix)) continue;
       const found = paths.match(request);
-      if (found !== undefined) return found;
+      if (found !== undefined) return matchOf(found, `*${suffix}`);
     }
-    return this.#anyHost.match(request);
+    const found = this.#anyHost.match(request);
+    if (found === undefined) return undefined;
+    return matchOf(
+      found,
+      found.hosts?.find((pattern) => hostMatches(pattern, request.host)),
+    );
   }
 
   with(changes: readonly RouteChange<T>[]): RouteTable<T> {
@@ -94,4 +100,11 @@ export class RouteTable<T> {
       .sort((a, b) => b.suffix.length - a.suffix.length);
     return new RouteTable(exactHosts, sorted, anyHost);
   }
+}
+
+function matchOf<T>(
+  { target, pattern }: RouteCandidate<T>,
+  host: string | undefined,
+): RouteMatch<T> {
+  return { target, pattern, host };
 }

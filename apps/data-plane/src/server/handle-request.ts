@@ -2,6 +2,7 @@ import { GatewayError } from '@polygate/plugin-sdk';
 import type { LocalReply, Logger } from '@polygate/plugin-sdk';
 import type { ConfigSnapshot } from '../config/config-snapshot.ts';
 import type { SnapshotHolder } from '../config/snapshot-holder.ts';
+import type { WorkerTraffic } from '../metrics/gateway-metrics.ts';
 import { EMPTY_CHAIN } from '../pipeline/plugin-chain.ts';
 import { runBodyPhase, runRequestPhase, runResponsePhase } from '../pipeline/run-phase.ts';
 import type { PhaseResult } from '../pipeline/run-phase.ts';
@@ -17,6 +18,7 @@ import { sanitizeForwardedHeaders } from '../request/forwarded-headers.ts';
 export interface Gateway {
   readonly holder: SnapshotHolder;
   readonly transport: UpstreamTransport;
+  readonly traffic: WorkerTraffic;
   readonly log: Logger;
   /** The Server header, and the name on error pages. */
   readonly productName: string;
@@ -32,11 +34,13 @@ export interface Gateway {
 
 /** Serves one request from its head to its log phase. Never rejects. */
 export async function handleRequest(exchange: Exchange, gateway: Gateway): Promise<void> {
+  gateway.traffic.requestStarted();
   const pinned = gateway.holder.pin();
   const target = parseRequestTarget(exchange.target);
   if (pinned === undefined || target === undefined) {
     pinned?.release();
     refuse(exchange, pinned === undefined ? 503 : 400, gateway);
+    gateway.traffic.requestEnded();
     return;
   }
   const { snapshot } = pinned;
@@ -60,6 +64,7 @@ export async function handleRequest(exchange: Exchange, gateway: Gateway): Promi
     runResponsePhase(ctx.chain.log, ctx);
     endTrace?.();
     pinned.release();
+    gateway.traffic.requestEnded();
   }
 }
 
@@ -109,6 +114,7 @@ function requestPhases(ctx: GatewayContext, snapshot: ConfigSnapshot): PhaseResu
     serviceName: route.serviceName,
     labels: route.labels,
     matchedPath: match.pattern,
+    matchedHost: match.host,
   };
   if (route.failure !== undefined) {
     ctx.log.error(route.failure.reason);

@@ -3,6 +3,7 @@ import type { Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { GatewayConfig, ListenAddress } from '@polygate/chassis';
 import type { Exchange } from '../request/exchange.ts';
+import type { WorkerTraffic } from '../metrics/gateway-metrics.ts';
 import { HttpExchange } from './http-exchange.ts';
 
 export interface ListeningServer {
@@ -16,8 +17,15 @@ export async function startHttpServers(
   config: GatewayConfig,
   listen: readonly ListenAddress[],
   serve: (exchange: Exchange) => Promise<void>,
+  traffic: WorkerTraffic,
 ): Promise<ListeningServer> {
   const servers = listen.map(() => createServer(config, serve));
+  for (const server of servers) {
+    server.on('connection', (socket) => {
+      traffic.connectionOpened();
+      socket.once('close', () => traffic.connectionClosed());
+    });
+  }
   const bound = await Promise.all(
     servers.map((server, i) => listenOn(server, listen[i] as ListenAddress)),
   );

@@ -6,6 +6,8 @@ import type { ConfigUpdate } from '../config/config-item.ts';
 import { SnapshotBuilder } from '../config/snapshot-builder.ts';
 import type { CompileFailure } from '../config/snapshot-builder.ts';
 import { SnapshotHolder } from '../config/snapshot-holder.ts';
+import { WorkerTraffic } from '../metrics/gateway-metrics.ts';
+import { metricPrefix } from '../metrics/exporter-settings.ts';
 import type { MetricSnapshot } from '../metrics/metric-snapshot.ts';
 import { WorkerMetrics } from '../metrics/worker-metrics.ts';
 import { createHttpTransport } from '../proxy/http-transport.ts';
@@ -45,6 +47,7 @@ export async function createGatewayWorker(start: WorkerStart): Promise<GatewayWo
     connectWaitMs: runnerManager.connectTimeoutMs,
   });
   const metrics = new WorkerMetrics();
+  const traffic = new WorkerTraffic(metrics, metricPrefix(config));
   const transport = createHttpTransport();
   const holder = new SnapshotHolder((error) => log.error(`dispose failed: ${String(error)}`));
   const builder = new SnapshotBuilder({
@@ -60,6 +63,7 @@ export async function createGatewayWorker(start: WorkerStart): Promise<GatewayWo
   const gateway: Gateway = {
     holder,
     transport,
+    traffic,
     log,
     productName: config.serverTokens ? `Polygate/${start.version}` : 'Polygate',
     bodyBytesMax: bodyLimit(config),
@@ -78,12 +82,18 @@ export async function createGatewayWorker(start: WorkerStart): Promise<GatewayWo
       return failures;
     },
     async listen() {
-      servers = await startHttpServers(config, start.listen, (exchange) =>
-        handleRequest(exchange, gateway),
+      servers = await startHttpServers(
+        config,
+        start.listen,
+        (exchange) => handleRequest(exchange, gateway),
+        traffic,
       );
       return servers.listen;
     },
-    metrics: () => metrics.snapshot(),
+    metrics() {
+      traffic.publish();
+      return metrics.snapshot();
+    },
     async stop(graceMs) {
       await servers?.drain(graceMs);
       runner.close();

@@ -1,7 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { isIP } from 'node:net';
 import { checkServerIdentity, type PeerCertificate } from 'node:tls';
-// eslint-disable-next-line no-restricted-imports -- not gateway RPC: etcd's own protocol
 import * as grpc from '@grpc/grpc-js';
 import { ConfigError } from '@polygate/model';
 import { StoreError } from '../errors.ts';

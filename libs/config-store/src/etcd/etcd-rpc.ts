@@ -1,5 +1,4 @@
 import { createRequire } from 'node:module';
-// eslint-disable-next-line no-restricted-imports -- see etcd-connection.ts
 import * as grpc from '@grpc/grpc-js';
 import { loadSync, type MethodDefinition } from '@grpc/proto-loader';
 import type {

@@ -55,17 +55,16 @@ function costOf(node: PatternNode, follow: CharSet | undefined): Cost {
 
 function costOfSequence(items: readonly PatternNode[], follow: CharSet | undefined): Cost {
   let { choices, degree } = NO_COST;
-  let lookDegree = 0;
   let next = follow;
   for (const item of items.toReversed()) {
     const cost = costOf(item, next);
     if (typeof cost === 'string') return cost;
     choices *= cost.choices;
-    if (item.kind === 'look') lookDegree = Math.max(lookDegree, cost.degree);
-    else degree += cost.degree;
+    // A look is entered once for each way to get there, but what follows does not re-enter it.
+    degree = item.kind === 'look' ? Math.max(degree, cost.degree) : degree + cost.degree;
     next = firstChars(item, next);
   }
-  return { choices, degree: degree + lookDegree };
+  return { choices, degree };
 }
 
 function costOfEither(options: readonly PatternNode[], follow: CharSet | undefined): Cost {

@@ -55,7 +55,7 @@ const REFUSED: readonly (readonly [RegExp, string])[] = [
 
 /** Reads a Perl-compatible pattern. Throws ConfigError for bad syntax and for what we refuse. */
 export function parsePattern(text: string, ignoreCase: boolean): ParsedPattern {
-  const source = new PatternSource(text);
+  const source = new PatternSource(withoutQuotes(text));
   const parse: Parse = { source, names: new Map(), backrefs: [], groupCount: 0, depth: 0 };
   const root = parseEither(parse, {
     ignoreCase,
@@ -91,10 +91,7 @@ function parseSequence(parse: Parse, flags: Flags): PatternNode {
     const atom = parseAtom(parse, flags);
     if (atom === undefined) continue;
     const quantified = parseQuantifier(source, flags);
-    if (quantified === undefined) items.push(atom);
-    else if (['edge', 'word-edge', 'look'].includes(atom.kind)) {
-      throw source.unsupported('quantifiers on assertions');
-    } else items.push({ kind: 'repeat', ...quantified, body: atom });
+    items.push(quantified === undefined ? atom : { kind: 'repeat', ...quantified, body: atom });
   }
   const [only] = items;
   return items.length === 1 && only !== undefined ? only : { kind: 'sequence', items };
@@ -176,7 +173,6 @@ function parseEscape(parse: Parse, flags: Flags): PatternNode | undefined {
   if (source.take('B')) return { kind: 'word-edge', negated: true };
   if (source.take('A')) return { kind: 'edge', at: 'start', multiline: false };
   if (source.take('z') || source.take('Z')) return { kind: 'edge', at: 'end', multiline: false };
-  if (source.take('Q')) return quotedText(source, flags);
   if (source.take('E')) return undefined;
   if (source.peek() !== '' && 'GKCXRpP'.includes(source.peek())) {
     throw source.unsupported(`\\${source.peek()}`);
@@ -184,14 +180,13 @@ function parseEscape(parse: Parse, flags: Flags): PatternNode | undefined {
   return parseReference(parse) ?? oneChar(singleChar(parseCharEscape(source, false)), flags);
 }
 
-function quotedText(source: PatternSource, flags: Flags): PatternNode {
-  const end = source.text.indexOf('\\E', source.at);
-  const text = source.text.slice(source.at, end < 0 ? undefined : end);
-  source.at = end < 0 ? source.text.length : end + 2;
-  const items = [...Array(text.length).keys()].map((i) =>
-    oneChar(singleChar(text.charCodeAt(i)), flags),
+const QUOTED = /\\(?:Q([^]*?)(?:\\E|$)|[^])/g;
+
+// `\Q…\E`: each character in it stands for itself.
+function withoutQuotes(text: string): string {
+  return text.replaceAll(QUOTED, (escape, quoted: string | undefined) =>
+    quoted === undefined ? escape : quoted.replaceAll(/[^A-Za-z0-9]/g, '\\$&'),
   );
-  return { kind: 'sequence', items };
 }
 
 function parseReference(parse: Parse): PatternNode | undefined {
