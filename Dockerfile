@@ -25,7 +25,7 @@ RUN npm ci --omit=dev --omit=optional --ignore-scripts \
   --workspace=@polygate/admin-api --workspace=@polygate/data-plane \
   --workspace=@polygate/runner-manager --workspace=@polygate/plugin-runner \
   && rm -f package-lock.json .npmrc \
-  && mkdir --mode=700 /empty
+  && mkdir /empty
 
 # etcd, whose data folder belongs to a user who is not root: a new named volume takes that over.
 FROM ${ETCD_IMAGE} AS etcd

@@ -94,9 +94,9 @@ describe('npm start', () => {
 
   test('names what is wrong in a configuration file and does not start', async () => {
     const file = path.join(folder, 'wrong.yaml');
-    await writeFile(file, 'apisix: { node_lisen: 9080 }\n');
+    await writeFile(file, 'apisix: { node_listen: nine }\n');
     const wrong = startService('tools/start.ts', ['--config', file]);
-    await wrong.line(/apisix\.node_lisen: .*node_listen/);
+    await wrong.line(/apisix\.node_listen: expected a port/);
     expect(await wrong.exited).toBe(1);
   });
 });

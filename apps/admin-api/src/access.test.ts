@@ -24,6 +24,7 @@ async function start(options?: HarnessOptions) {
 test('a key opens the API as header, argument or cookie', async () => {
   const { ask } = await start();
   expect((await ask('GET', '/routes', { 'x-api-key': ADMIN_KEY })).status).toBe(200);
+  expect((await ask('GET', '/routes', { x_api_key: ADMIN_KEY })).status).toBe(200);
   expect((await ask('GET', `/routes?api_key=${ADMIN_KEY}`)).status).toBe(200);
   expect((await ask('GET', '/routes', { cookie: `a=b; x_api_key=${ADMIN_KEY}` })).status).toBe(200);
 });

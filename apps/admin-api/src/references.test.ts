@@ -46,6 +46,25 @@ test('a reference to an object that is there is accepted', async () => {
   await put('/routes/1', { uri: '/x', upstream_id: '1', service_id: 1, plugin_config_id: '1' });
 });
 
+test('an upstream names a client certificate that is there, or is refused', async () => {
+  const withCertificate = { ...upstream, scheme: 'https', tls: { client_cert_id: 'c' } };
+  const holders: [string, object][] = [
+    ['/upstreams/1', withCertificate],
+    ['/services/1', { upstream: withCertificate }],
+    ['/routes/1', { uri: '/x', upstream: withCertificate }],
+  ];
+  const fault = 'failed to fetch ssl info by ssl id [c]';
+  for (const [path, body] of holders) {
+    expect(await refused('PUT', path, body)).toBe(`${fault}, response code: 404`);
+  }
+  await api.store.put('/ssls/c', { type: 'server' });
+  for (const [path, body] of holders) {
+    expect(await refused('PUT', path, body)).toBe(`${fault}, wrong ssl type`);
+  }
+  await api.store.put('/ssls/c', { type: 'client' });
+  for (const [path, body] of holders) await put(path, body);
+});
+
 test('what is in use cannot be deleted, unless forced', async () => {
   await put('/upstreams/1', upstream);
   await put('/services/1', { upstream_id: '1' });

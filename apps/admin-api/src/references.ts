@@ -31,6 +31,25 @@ export async function findDanglingReference(
   return undefined;
 }
 
+/**
+ * Why an upstream, or an object with an `upstream` in it, may not be written: its
+ * `tls.client_cert_id` names no client certificate. Polygate writes no `ssls`, but APISIX may have
+ * left some in the store. Source: check_upstream_conf in apisix/upstream.lua.
+ */
+export async function findDanglingCertificate(
+  store: ConfigStore,
+  upstream: unknown,
+): Promise<string | undefined> {
+  const tls = isJsonObject(upstream) ? upstream['tls'] : undefined;
+  const id = isJsonObject(tls) ? tls['client_cert_id'] : undefined;
+  if (typeof id !== 'string' && typeof id !== 'number') return undefined;
+  const item = await store.get(`/ssls/${id}`);
+  const fault = `failed to fetch ssl info by ssl id [${id}]`;
+  if (item === undefined) return `${fault}, response code: 404`;
+  const isClient = isJsonObject(item.value) && item.value['type'] === 'client';
+  return isClient ? undefined : `${fault}, wrong ssl type`;
+}
+
 /** Objects of one kind that may point at the object to be deleted. */
 export interface Dependents {
   readonly kind: ResourceKind;

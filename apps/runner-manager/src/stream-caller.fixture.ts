@@ -120,3 +120,7 @@ export function actionOf(result: Result): NonNullable<RequestResult['action']> {
 export function failure(reason: FailureReason, message: unknown): object {
   return { $case: 'callFailure', value: { reason, message } };
 }
+
+/** The runner hung up in the middle of a call; the system has several words for it. */
+export const HUNG_UP =
+  /^failed to receive RPC_HTTP_REQ_CALL: (closed|connection reset by peer|broken pipe)$/;

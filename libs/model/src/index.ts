@@ -29,7 +29,17 @@ export type {
   UpstreamNode,
   UpstreamResource,
 } from './resources/resource-types.ts';
-export { ID_SCHEMA, IP_SCHEMAS } from './resources/schema-parts.ts';
+export { HEALTH_CHECK_SCHEMA } from './resources/health-check.schema.ts';
+export {
+  ANONYMOUS_CONSUMER_SCHEMA,
+  HOST_SCHEMA,
+  ID_SCHEMA,
+  IP_SCHEMAS,
+  LABEL_VALUE_SCHEMA,
+  METHOD_SCHEMA,
+  URI_SCHEMA,
+  realmSchema,
+} from './resources/schema-parts.ts';
 export { UPSTREAM_SCHEMA } from './resources/upstreams.schema.ts';
 export {
   validateResource,

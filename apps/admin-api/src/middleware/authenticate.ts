@@ -31,5 +31,7 @@ export function authenticate(ring: KeyRing | undefined, log: Logger) {
 
 function tokenOf(ctx: AdminContext): string | undefined {
   const argument = [ctx.query['api_key']].flat()[0];
-  return argument ?? (ctx.get('X-API-KEY') || ctx.cookies.get('x_api_key'));
+  // nginx takes both spellings of a header for one, and clients of APISIX send the second, too
+  const header = ctx.get('X-API-KEY') || ctx.get('x_api_key');
+  return argument ?? (header || ctx.cookies.get('x_api_key'));
 }

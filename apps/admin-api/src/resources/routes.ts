@@ -1,4 +1,9 @@
-import { findDanglingReference, type Reference, UPSTREAM_REFERENCE } from '../references.ts';
+import {
+  findDanglingCertificate,
+  findDanglingReference,
+  type Reference,
+  UPSTREAM_REFERENCE,
+} from '../references.ts';
 import type { Resource } from './resource.ts';
 
 const references: readonly Reference[] = [
@@ -12,5 +17,7 @@ export const routes: Resource = {
   idSource: 'id',
   unsupported: [],
   filterFields: ['service_id', 'upstream_id'],
-  refuseWrite: ({ store, value }) => findDanglingReference(store, value, references),
+  refuseWrite: async ({ store, value }) =>
+    (await findDanglingCertificate(store, value['upstream'])) ??
+    findDanglingReference(store, value, references),
 };

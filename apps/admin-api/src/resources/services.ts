@@ -1,4 +1,10 @@
-import { findDanglingReference, findUser, UPSTREAM_REFERENCE, usesByField } from '../references.ts';
+import {
+  findDanglingCertificate,
+  findDanglingReference,
+  findUser,
+  UPSTREAM_REFERENCE,
+  usesByField,
+} from '../references.ts';
 import type { Resource } from './resource.ts';
 
 export const services: Resource = {
@@ -6,7 +12,9 @@ export const services: Resource = {
   idSource: 'id',
   unsupported: [],
   filterFields: [],
-  refuseWrite: ({ store, value }) => findDanglingReference(store, value, [UPSTREAM_REFERENCE]),
+  refuseWrite: async ({ store, value }) =>
+    (await findDanglingCertificate(store, value['upstream'])) ??
+    findDanglingReference(store, value, [UPSTREAM_REFERENCE]),
   refuseDelete: (store, id) =>
     findUser(store, id, 'this service directly', [
       { kind: 'routes', label: 'route', uses: usesByField('service_id') },

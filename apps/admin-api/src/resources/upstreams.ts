@@ -1,4 +1,10 @@
-import { type Dependents, findUser, usesUpstream, usesUpstreamInPlugin } from '../references.ts';
+import {
+  type Dependents,
+  findDanglingCertificate,
+  findUser,
+  usesUpstream,
+  usesUpstreamInPlugin,
+} from '../references.ts';
 import type { Resource } from './resource.ts';
 
 // `global_rules` in the plural is APISIX's own slip
@@ -16,5 +22,6 @@ export const upstreams: Resource = {
   idSource: 'id',
   unsupported: [],
   filterFields: [],
+  refuseWrite: ({ store, value }) => findDanglingCertificate(store, value),
   refuseDelete: (store, id) => findUser(store, id, 'this upstream', dependents),
 };

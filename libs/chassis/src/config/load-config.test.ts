@@ -152,7 +152,6 @@ test('plugin_attr is merged deeply over the defaults, lists and plugins are repl
 test('every problem is named with its path and a near key is proposed', () => {
   const yaml = `
 apisix:
-  node_lisen: 9080
   enable_admin: maybe
   router: {http: radixtree}
   trusted_addresses: [10.0.0.0/33]
@@ -160,20 +159,18 @@ nginx_config:
   http: {client_max_body_size: lots, keepalive_timeout: 60x}
 deployment:
   etcd: {host: 5, prefix: apisix}
-polygate: {limits: {request_headers_max: 0}}
-extra: 1
+polygate: {limits: {request_headers_max: 0}, data_dirs: x}
 `;
   expect(problems(yaml).toSorted()).toEqual([
     'apisix.enable_admin: expected true or false, got text',
-    'apisix.node_lisen: unknown key (did you mean node_listen?)',
     'apisix.router.http: expected one of radixtree_host_uri, radixtree_uri, ' +
       'radixtree_uri_with_parameter, got text',
     'apisix.trusted_addresses[0]: expected an IP address or CIDR, got text',
     'deployment.etcd.host: expected a list of URLs, got number',
     'deployment.etcd.prefix: expected a path such as /apisix, got text',
-    'extra: unknown key',
     'nginx_config.http.client_max_body_size: expected a size such as 8m, got text',
     'nginx_config.http.keepalive_timeout: expected a time such as 60s, got text',
+    'polygate.data_dirs: unknown key (did you mean data_dir?)',
     'polygate.limits.request_headers_max: expected a whole number of at least 1, got number',
   ]);
 });
@@ -211,9 +208,18 @@ test.each([
   ['a: 1\n---\nb: 1', 'More than one document'],
   ['a:\n  b: 1\n c: 1', ' at line 3, column '],
   ['a: 1\na: 2', 'Map keys must be unique'],
-  ['__proto__: {polluted: 1}', '__proto__: unknown key'],
 ])('the file %j is refused', (yaml, problem) => {
   expect(problems(yaml).join('\n')).toContain(problem);
+  expect(({} as Record<string, unknown>)['polluted']).toBeUndefined();
+});
+
+test('an unknown key of APISIX is named with what may be meant, and does not stop the start', () => {
+  const { warnings } = load('apisix: {node_lisen: 9080, admin_key: x}\n__proto__: {polluted: 1}');
+  expect(warnings).toEqual([
+    '__proto__: unknown key, it is ignored',
+    'apisix.node_lisen: unknown key (did you mean node_listen?), it is ignored',
+    'apisix.admin_key: unknown key, it is ignored',
+  ]);
   expect(({} as Record<string, unknown>)['polluted']).toBeUndefined();
 });
 

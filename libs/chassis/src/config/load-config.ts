@@ -37,7 +37,7 @@ export function loadConfig(
   const parsed = parseConfigText(readConfigFile(path), path, env);
   const { findings } = parsed;
   const written = KNOWN_KEYS.read(parsed.document, '', findings);
-  const warnings: string[] = [];
+  const warnings: string[] = findings.unknownKeys.map((unknown) => `${unknown}, it is ignored`);
   const config = normalise(written, { ...parsed, path, env, warnings });
   if (findings.problems.length > 0)
     throw new ConfigFileError(path, [...new Set(findings.problems)]);

@@ -56,7 +56,7 @@ test('parseIpBytes gives bytes in network order', () => {
 });
 
 function toNumber(bytes: Uint8Array | undefined): bigint {
-  return (bytes ?? []).reduce((value, byte) => (value << 8n) | BigInt(byte), 0n);
+  return [...(bytes ?? [])].reduce((value, byte) => (value << 8n) | BigInt(byte), 0n);
 }
 
 describe('IpSet', () => {

@@ -2,19 +2,24 @@ import { overlaps, type CharSet } from './char-set.ts';
 import { firstChars } from './first-chars.ts';
 import type { PatternNode } from './pattern-node.ts';
 
-/** An upper bound for the steps of a backtracking match: choices × (subject length) ^ degree. */
+/** An upper bound for the steps of a backtracking match: work × (subject length) ^ degree. */
 export interface BacktrackingCost {
-  readonly choices: number;
+  readonly work: number;
   readonly degree: number;
 }
 
 /** Why a pattern could take exponential time. */
 export type CostRefusal = 'nested quantifiers' | 'alternatives that begin alike in a loop';
 
-type Cost = BacktrackingCost | CostRefusal;
+/** `ways` to get through a node; what follows is tried after each of them. */
+interface NodeCost extends BacktrackingCost {
+  readonly ways: number;
+}
+
+type Cost = NodeCost | CostRefusal;
 type Repeat = Extract<PatternNode, { kind: 'repeat' }>;
 
-const NO_COST: BacktrackingCost = { choices: 1, degree: 0 };
+const ONE_STEP: NodeCost = { ways: 1, work: 1, degree: 0 };
 // A count up to here is a number of choices; above, it is a loop.
 const COUNT_MAX = 32;
 
@@ -23,13 +28,13 @@ const COUNT_MAX = 32;
  * loop or option within a loop, no two alternatives that begin alike. A loop then adds a degree
  * if what follows can begin like another turn of it; else it can end in one place only.
  */
-export function backtrackingCost(root: PatternNode): Cost {
+export function backtrackingCost(root: PatternNode): BacktrackingCost | CostRefusal {
   // Nothing makes the engine come back once the whole pattern has matched: nothing follows.
   const cost = costOf(root, []);
   if (typeof cost === 'string') return cost;
   const scan = hasRepeat(root) ? 1 : 0;
   const starts = startsAnchored(root) ? 0 : 1;
-  return { choices: cost.choices, degree: cost.degree + scan + starts };
+  return { work: cost.work, degree: cost.degree + scan + starts };
 }
 
 function costOf(node: PatternNode, follow: CharSet | undefined): Cost {
@@ -38,7 +43,7 @@ function costOf(node: PatternNode, follow: CharSet | undefined): Cost {
     case 'edge':
     case 'word-edge':
     case 'backref':
-      return NO_COST;
+      return ONE_STEP;
     case 'group':
       return costOf(node.body, follow);
     case 'look':
@@ -54,45 +59,51 @@ function costOf(node: PatternNode, follow: CharSet | undefined): Cost {
 }
 
 function costOfSequence(items: readonly PatternNode[], follow: CharSet | undefined): Cost {
-  let { choices, degree } = NO_COST;
+  let { ways, work, degree } = ONE_STEP;
   let next = follow;
   for (const item of items.toReversed()) {
     const cost = costOf(item, next);
     if (typeof cost === 'string') return cost;
-    choices *= cost.choices;
+    work = cost.work + cost.ways * work;
+    ways *= cost.ways;
     // A look is entered once for each way to get there, but what follows does not re-enter it.
     degree = item.kind === 'look' ? Math.max(degree, cost.degree) : degree + cost.degree;
     next = firstChars(item, next);
   }
-  return { choices, degree };
+  return { ways, work, degree };
 }
 
 function costOfEither(options: readonly PatternNode[], follow: CharSet | undefined): Cost {
-  let { choices, degree } = NO_COST;
   const distinct = beginDifferently(options, follow);
+  let [ways, work, degree] = [0, 1, 0];
   for (const option of options) {
     const cost = costOf(option, follow);
     if (typeof cost === 'string') return cost;
-    choices = distinct ? Math.max(choices, cost.choices) : choices + cost.choices;
+    ways = distinct ? Math.max(ways, cost.ways) : ways + cost.ways;
+    work += cost.work;
     degree = Math.max(degree, cost.degree);
   }
-  return { choices, degree };
+  return { ways, work, degree };
 }
 
 function costOfRepeat(node: Repeat, follow: CharSet | undefined): Cost {
-  if (node.max === 0) return NO_COST;
-  const first = firstChars(node.body, undefined);
+  const { min, max, body } = node;
+  if (max === 0) return ONE_STEP;
+  const first = firstChars(body, undefined);
   const ambiguous = first === undefined || follow === undefined || overlaps(first, follow);
-  if (node.max === 1) {
-    const cost = costOf(node.body, follow);
-    if (typeof cost === 'string' || !ambiguous) return cost;
-    return { choices: cost.choices + 1, degree: cost.degree };
+  if (max === 1) {
+    const cost = costOf(body, follow);
+    if (typeof cost === 'string') return cost;
+    return { ...cost, ways: cost.ways + (ambiguous ? 1 : 0), work: cost.work + 1 };
   }
-  if (hasRepeat(node.body)) return 'nested quantifiers';
-  if (hasAmbiguousChoice(node.body)) return 'alternatives that begin alike in a loop';
-  if (!ambiguous || node.min === node.max) return NO_COST;
-  if (node.max <= COUNT_MAX) return { choices: node.max - node.min + 1, degree: 0 };
-  return { choices: 1, degree: 1 };
+  if (hasRepeat(body)) return 'nested quantifiers';
+  if (hasAmbiguousChoice(body)) return 'alternatives that begin alike in a loop';
+  const turn = costOf(body, undefined);
+  if (typeof turn === 'string') return turn;
+  const counted = max <= COUNT_MAX;
+  const work = counted ? turn.work * max : turn.work;
+  if (!ambiguous || min === max) return { ways: 1, work, degree: 0 };
+  return counted ? { ways: max - min + 1, work, degree: 0 } : { ways: 1, work, degree: 1 };
 }
 
 // A back reference reads again what a loop may have read.

@@ -28,9 +28,10 @@ export interface PatternOptions {
 
 const SOURCE_CHARS_MAX = 4096;
 const SUBJECT_CHARS_MAX = 1_048_576;
-const SUBJECT_CHARS_MIN = 8192;
-// About 20 ns each in the linear engine, 1 ns in the other.
-const LINEAR_STEPS_MAX = 16_777_216;
+const LINEAR_SUBJECT_CHARS_MIN = 2048;
+// Up to 100 ns each in the linear engine, when every part of the pattern is alive at once; 1 ns in
+// the other.
+const LINEAR_STEPS_MAX = 2_097_152;
 const BACKTRACKING_STEPS_MAX = 67_108_864;
 const BACKTRACKING_SUBJECT_CHARS_MAX = 65_536;
 const BACKTRACKING_SUBJECT_CHARS_MIN = 256;
@@ -113,11 +114,19 @@ function build(source: string, caseInsensitive: boolean): Pattern {
 
 function linearEngine(parsed: ParsedPattern): Engine | undefined {
   const emitted = emitPattern(parsed.root, parsed.groupCount, true);
-  const linear = emitted === undefined ? undefined : linearRunner(emitted.source);
-  if (emitted === undefined || linear === undefined) return undefined;
-  const affordable = Math.floor(LINEAR_STEPS_MAX / emitted.size);
-  const subjectCharsMax = Math.min(SUBJECT_CHARS_MAX, Math.max(SUBJECT_CHARS_MIN, affordable));
+  if (emitted === undefined || linearSubjectCharsMax(emitted) < LINEAR_SUBJECT_CHARS_MIN) {
+    return undefined;
+  }
+  const linear = linearRunner(emitted.source);
+  if (linear === undefined) return undefined;
+  const subjectCharsMax = Math.min(SUBJECT_CHARS_MAX, linearSubjectCharsMax(emitted));
   return { runner: quickerRunner(parsed, emitted, linear), emitted, subjectCharsMax };
+}
+
+// The engine carries the captures of each place in the pattern along.
+function linearSubjectCharsMax(emitted: EmittedPattern): number {
+  const groups = emitted.captures.reduce((count, copies) => count + copies.length, 0);
+  return Math.floor(LINEAR_STEPS_MAX / (emitted.size * (1 + groups / 32)));
 }
 
 // Short subjects go to the backtracking engine where its cost is known to stay small.
@@ -126,7 +135,7 @@ function quickerRunner(
   emitted: EmittedPattern,
   linear: RegExpRunner,
 ): RegExpRunner {
-  const fastCharsMax = affordableChars(parsed, emitted, FAST_STEPS_MAX);
+  const fastCharsMax = affordableChars(parsed, FAST_STEPS_MAX);
   if (typeof fastCharsMax === 'string' || fastCharsMax < 1) return linear;
   const fast = backtrackingRunner(emitted.source);
   if (fast === undefined) return linear;
@@ -141,7 +150,7 @@ function backtrackingEngine(parsed: ParsedPattern, source: string): Engine {
     new ConfigError(`pattern "${source}" may take too long: ${reason}`);
   const emitted = emitPattern(parsed.root, parsed.groupCount, false);
   if (emitted === undefined) throw refuse('too large');
-  const affordable = affordableChars(parsed, emitted, BACKTRACKING_STEPS_MAX);
+  const affordable = affordableChars(parsed, BACKTRACKING_STEPS_MAX);
   if (typeof affordable === 'string') throw refuse(affordable);
   if (affordable < BACKTRACKING_SUBJECT_CHARS_MIN) {
     throw refuse('too many quantifiers and alternatives');
@@ -152,15 +161,10 @@ function backtrackingEngine(parsed: ParsedPattern, source: string): Engine {
 }
 
 /** The longest subject that the backtracking engine can finish within a number of steps. */
-function affordableChars(
-  parsed: ParsedPattern,
-  emitted: EmittedPattern,
-  stepsMax: number,
-): number | CostRefusal {
+function affordableChars(parsed: ParsedPattern, stepsMax: number): number | CostRefusal {
   const cost = backtrackingCost(parsed.root);
   if (typeof cost === 'string') return cost;
-  const perChoice = stepsMax / (cost.choices * emitted.size);
-  return Math.floor(perChoice ** (1 / Math.max(1, cost.degree)));
+  return Math.floor((stepsMax / cost.work) ** (1 / Math.max(1, cost.degree)));
 }
 
 // Written-out repetitions have more groups than the original; the last that took part counts.

@@ -1,3 +1,5 @@
+import type { JsonSchemaObject } from '../schema/validator.ts';
+
 // Definitions that several kinds share. Facts from apisix/schema_def.lua of APISIX 3.18.
 
 export const ID_SCHEMA = {
@@ -30,18 +32,18 @@ export const REMOTE_ADDR_SCHEMA = {
   anyOf: IP_SCHEMAS,
 } as const;
 
+export const LABEL_VALUE_SCHEMA = {
+  description: 'value of label',
+  type: 'string',
+  pattern: '^\\S+$',
+  maxLength: 256,
+  minLength: 1,
+} as const;
+
 const LABELS_SCHEMA = {
   description: 'key/value pairs to specify attributes',
   type: 'object',
-  patternProperties: {
-    '.*': {
-      description: 'value of label',
-      type: 'string',
-      pattern: '^\\S+$',
-      maxLength: 256,
-      minLength: 1,
-    },
-  },
+  patternProperties: { '.*': LABEL_VALUE_SCHEMA },
 } as const;
 
 export const NAME_SCHEMA = { type: 'string', maxLength: 256, minLength: 1 } as const;
@@ -82,3 +84,23 @@ export const SCRIPT_SCHEMA = { type: 'string', minLength: 10, maxLength: 102_400
 
 /** Each plugin's conf is checked by the plugin's own schema. */
 export const PLUGINS_SCHEMA = { type: 'object' } as const;
+
+/** An address with a scheme, as plugins take it: `http://host:port`. */
+export const URI_SCHEMA = {
+  type: 'string',
+  pattern: '^[^\\/]+:\\/\\/([\\da-zA-Z.-]+|\\[[\\da-fA-F:]+\\])(:\\d+)?',
+} as const;
+
+/** `anonymous_consumer` of the auth plugins. */
+export const ANONYMOUS_CONSUMER_SCHEMA = { type: 'string', minLength: 1 } as const;
+
+/** `realm` of the auth plugins: printable ASCII but for the quote and the backslash. */
+export function realmSchema(defaultRealm: string): JsonSchemaObject {
+  return {
+    type: 'string',
+    pattern: '^[ -!#-[\\]-~]+$',
+    default: defaultRealm,
+    minLength: 1,
+    maxLength: 128,
+  };
+}

@@ -4,6 +4,8 @@ import { closestWord } from './closest-word.ts';
 export interface Findings {
   readonly problems: string[];
   readonly withoutEffect: string[];
+  /** Keys of APISIX's sections that nobody knows: APISIX ignores them, so they do not stop a start. */
+  readonly unknownKeys: string[];
   /** Texts that came from the environment, by path. */
   readonly texts: ReadonlyMap<string, string>;
 }
@@ -48,7 +50,7 @@ export function scalar<T>(
   };
 }
 
-/** A mapping with known keys. Every other key is a problem. */
+/** A mapping with known keys. Another key is a problem below `polygate`, and noted elsewhere. */
 export function section<S extends Shape>(shape: S): KeyRule<Values<S>> {
   const names = Object.keys(shape);
   return {
@@ -60,7 +62,9 @@ export function section<S extends Shape>(shape: S): KeyRule<Values<S>> {
         if (Object.hasOwn(shape, key)) continue;
         const near = closestWord(key, names);
         const hint = near === undefined ? '' : ` (did you mean ${near}?)`;
-        findings.problems.push(`${join(path, key)}: unknown key${hint}`);
+        const isOurs = path.split('.')[0] === 'polygate';
+        const noted = isOurs ? findings.problems : findings.unknownKeys;
+        noted.push(`${join(path, key)}: unknown key${hint}`);
       }
       const entries = Object.entries(shape).map(([key, rule]) => {
         const child = Object.hasOwn(written, key) ? written[key] : undefined;
