@@ -110,7 +110,7 @@ describe.skipIf(!withEtcd)('a data plane over etcd', () => {
 class Stack {
   readonly #folder: string;
   readonly #echo: EchoUpstream;
-  readonly #others: ServiceProcess[] = [];
+  readonly #services: ServiceProcess[] = [];
   readonly etcd: EtcdServer;
   readonly statusPort: number;
   dataPlane!: ServiceProcess;
@@ -134,14 +134,22 @@ class Stack {
     ]);
     await probe.close();
     const stack = new Stack(folder, etcd, echo, probe.port);
-    await stack.#writeConfigs(runner);
-    const manager = stack.#service('runner-manager');
-    const admin = stack.#service('admin-api');
-    stack.#others.push(manager, admin);
-    await manager.line(/runner manager on /);
-    stack.#adminUrl = (await admin.line(/Admin API on (http:\S+)/))[1] ?? '';
-    await stack.startDataPlane();
+    try {
+      await stack.#startServices(runner);
+    } catch (error) {
+      await stack.stop();
+      throw error;
+    }
     return stack;
+  }
+
+  async #startServices(runner: readonly string[] | undefined): Promise<void> {
+    await this.#writeConfigs(runner);
+    const manager = this.#service('runner-manager');
+    const admin = this.#service('admin-api');
+    await manager.line(/runner manager on /);
+    this.#adminUrl = (await admin.line(/Admin API on (http:\S+)/))[1] ?? '';
+    await this.startDataPlane();
   }
 
   async startDataPlane(): Promise<void> {
@@ -188,14 +196,16 @@ class Stack {
   }
 
   async stop(): Promise<void> {
-    await Promise.all([...this.#others, this.dataPlane].map((service) => service.stop()));
+    await Promise.all(this.#services.map((service) => service.stop()));
     await Promise.all([this.etcd.close(), this.#echo.close()]);
     await rm(this.#folder, { recursive: true });
   }
 
   #service(name: string): ServiceProcess {
     const config = path.join(this.#folder, `${name}.yaml`);
-    return startService(`apps/${name}/src/main.ts`, ['--config', config]);
+    const service = startService(`apps/${name}/src/main.ts`, ['--config', config]);
+    this.#services.push(service);
+    return service;
   }
 
   async #writeConfigs(runner: readonly string[] | undefined): Promise<void> {

@@ -38,7 +38,7 @@ export class RunnerConnection {
   constructor(socket: Socket, onClosed: (connection: RunnerConnection) => void) {
     this.#socket = socket;
     this.#onClosed = onClosed;
-    receivers.set(socket, (chunk) => this.#receive(chunk));
+    socket.on('data', (chunk) => this.#receive(chunk as Buffer));
     socket.on('end', () =>
       this.#lose(this.#decoder.unfinishedBytes > 0 ? 'data truncated' : 'closed'),
     );
@@ -104,7 +104,7 @@ export class RunnerConnection {
     for (const frame of frames) {
       const exchange = this.#exchange;
       if (exchange === undefined) return this.#lose('a frame that nobody asked for');
-      if (!exchange.onFrame(keepable(frame))) continue;
+      if (!exchange.onFrame(frame)) continue;
       this.#exchange = undefined;
       this.callsServed += 1;
     }
@@ -124,33 +124,10 @@ export class RunnerConnection {
   }
 }
 
-/**
- * All connections read into one buffer, one after the other: a buffer of 64 KiB for each read, as the
- * runtime makes them, keeps the collector busy for a fifth of the time.
- */
-const readBuffer = Buffer.alloc(65_536);
-const receivers = new WeakMap<Socket, (chunk: Buffer) => void>();
-
-/** The next read overwrites what lies in `readBuffer`. */
-function keepable({ type, payload }: Frame): Frame {
-  return payload.buffer === readBuffer.buffer
-    ? { type, payload: Buffer.from(payload) }
-    : { type, payload };
-}
-
 /** Opens a connection. Rejects with nginx's words for the error, as APISIX logs them. */
 export function openRunnerSocket(path: string, timeoutMs: number): Promise<Socket> {
   return new Promise((resolve, reject) => {
-    const socket: Socket = connect({
-      path,
-      onread: {
-        buffer: readBuffer,
-        callback: (chunkBytes) => {
-          receivers.get(socket)?.(readBuffer.subarray(0, chunkBytes));
-          return true;
-        },
-      },
-    });
+    const socket = connect({ path });
     const timer = setTimeout(() => fail(new Error('timeout')), timeoutMs);
     const fail = (error: Error): void => {
       clearTimeout(timer);

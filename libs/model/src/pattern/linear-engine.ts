@@ -16,33 +16,40 @@ export interface RegExpRunner {
 
 /** Runs a pattern, which needs no flags, in linear time; undefined when the engine cannot. */
 export function linearRunner(source: string): RegExpRunner | undefined {
-  return runner(source, 'l');
+  return runner(source, 'gl');
 }
 
 /** Runs a pattern with backtracking; undefined when V8 finds it too large. */
 export function backtrackingRunner(source: string): RegExpRunner | undefined {
-  return runner(source, '');
+  return runner(source, 'g');
 }
 
 function runner(source: string, flags: string): RegExpRunner | undefined {
-  const once = tryRegExp(source, flags);
-  const anywhere = tryRegExp(source, `${flags}g`);
-  if (once === undefined || anywhere === undefined) return undefined;
+  const expression = tryRegExp(source, flags);
+  if (expression === undefined) return undefined;
   return {
     exec(subject, from) {
-      anywhere.lastIndex = from;
-      return anywhere.exec(subject);
+      expression.lastIndex = from;
+      return expression.exec(subject);
     },
-    test: (subject) => once.test(subject),
+    test(subject) {
+      expression.lastIndex = 0;
+      return expression.test(subject);
+    },
   };
 }
+
+// V8 makes the code at the first use, once for each width of text, and for a large pattern may
+// fail only then.
+const CERTAIN_CHARS_MAX = 1000;
+const FIRST_SUBJECTS = ['a', '\u0100'];
 
 // The only place where configuration becomes a RegExp: after our own parser has read it.
 function tryRegExp(source: string, flags: string): RegExp | undefined {
   try {
     const expression = new RegExp(source, flags);
-    // V8 makes the code at the first use, once for each width of text, and may fail only then.
-    for (const subject of ['a', '\u0100']) {
+    if (source.length <= CERTAIN_CHARS_MAX) return expression;
+    for (const subject of FIRST_SUBJECTS) {
       expression.lastIndex = 0;
       expression.test(subject);
     }
