@@ -61,12 +61,9 @@ if (import.meta.main) {
   });
   const at = values.listen.lastIndexOf(':');
   const host = values.listen.slice(0, at);
-  const { port, close } = await startEchoUpstream({
-    host,
-    port: Number(values.listen.slice(at + 1)),
-  });
-  console.log(`echo upstream on ${host}:${port}`);
+  const echo = await startEchoUpstream({ host, port: Number(values.listen.slice(at + 1)) });
+  console.log(`echo upstream on ${host}:${echo.port}`);
   for (const signal of ['SIGTERM', 'SIGINT'] as const) {
-    process.once(signal, () => void close().then(() => process.exit(0)));
+    process.once(signal, () => void echo.close().then(() => process.exit(0)));
   }
 }

@@ -15,10 +15,11 @@ const ORDER: readonly (readonly string[])[] = [
 /** One sentence for each import that points up. */
 export function folderOrderProblems(root: string, sources: readonly string[]): string[] {
   return sources
-    .filter((file) => file.startsWith(`${ROOM_ROOT}/`) && !/\.(test|bench)\.ts$/.test(file))
+    .filter((file) => file.startsWith(`${ROOM_ROOT}/`) && !/\.(test|bench|harness)\.ts$/.test(file))
     .flatMap((file) =>
       valueImports(readFileSync(path.join(root, file), 'utf8'))
         .map((target) => path.normalize(path.join(path.dirname(file), target)))
+        .filter((target) => target.startsWith(`${ROOM_ROOT}/`))
         .filter((target) => !mayImport(rowOf(file), rowOf(target), file, target))
         .map((target) => `${file} imports ${target}`),
     );

@@ -8,7 +8,8 @@ import { folderOrderProblems } from './folder-order.ts';
 // House rules that a compiler or linter does not know. The limits are taste, kept by a test so that
 // nobody has to argue about them; an exception has its reason beside it.
 
-const COLUMNS_MAX = 100;
+/** Prettier keeps code within 100; a comment or a text that cannot be broken may be a little longer. */
+const COLUMNS_MAX = 110;
 const LINES_MAX = 400;
 const TEST_LINES_MAX = 600;
 const FUNCTION_LINES_MAX = 70;
@@ -101,8 +102,9 @@ describe('tidy', () => {
     const dead = sources
       .filter((file) => /^(apps|libs)\//.test(file) && !entries.test(file))
       .filter((file) => !imported.has(file))
-      // loaded by path: plugins through the registry, samples by the runner
-      .filter((file) => !/^libs\/(plugins\/src\/[^/]+\/|plugin-runner\/src\/sample\/)/.test(file));
+      // loaded by path: plugins through the registry, samples by the runner, fixtures by tests
+      .filter((file) => !/^libs\/(plugins\/src\/[^/]+\/|plugin-runner\/src\/sample\/)/.test(file))
+      .filter((file) => !/(\/fixtures\/|\.fixture\.ts$)/.test(file));
     expect(dead).toEqual([]);
   });
 });

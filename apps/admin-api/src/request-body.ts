@@ -1,5 +1,6 @@
 import type { IncomingMessage } from 'node:http';
 import { type Answer, refusal } from './answer.ts';
+import { parseLenientJson } from './lenient-json.ts';
 
 /** 1.5 MiB, as `MAX_REQ_BODY` of apisix/admin/init.lua. */
 export const BODY_BYTES_MAX = 1_572_864;
@@ -37,7 +38,7 @@ export async function readJsonBody(request: IncomingMessage): Promise<BodyResult
 export function parseJsonBody(text: string): BodyResult {
   let value: unknown;
   try {
-    value = JSON.parse(text);
+    value = parseLenientJson(text);
   } catch (error) {
     return invalid((error as SyntaxError).message, text);
   }

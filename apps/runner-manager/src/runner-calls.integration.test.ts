@@ -30,7 +30,7 @@ async function start(
   return { fake, ...manager };
 }
 
-test('a call reaches the runner with all it carries, and its conf goes before it once', async () => {
+test('a call reaches the runner with all it carries; its conf goes before it once', async () => {
   const { fake, caller } = await start();
   const call = {
     method: 'PATCH',
@@ -231,7 +231,7 @@ test('a connection is used again; one that died while idle is replaced unseen', 
   expect(actionOf(await caller.request()).$case).toBe('continue');
 });
 
-test('a used connection that dies without an answer is tried once more, on a fresh one', async () => {
+test('a used connection that dies unanswered is tried once more, on a fresh one', async () => {
   const { fake, caller } = await start();
   await caller.request();
   // hangs up when the call is there, as a runner whose idle time ended in that moment
@@ -383,7 +383,7 @@ test('a body of 16 MiB is too large for an answer to a question', async () => {
   expect(actionOf(await caller.request({}, () => Buffer.alloc(16_000_000))).$case).toBe('continue');
 });
 
-test('a connection that carried a large frame is not used again: the runner may be out of step', async () => {
+test('a connection that carried a large frame is not used again', async () => {
   const { fake, caller } = await start({
     onRequestCall: async ({ id }, peer) => {
       await peer.ask({ kind: 'requestBody' });

@@ -208,7 +208,7 @@ describe.runIf(hasPythonRunner())('the Python runner', () => {
     expect(valueOf(headers, 'x-why')).toBe('no');
   });
 
-  test('a plugin that raises fails the call, where APISIX would let the request through', async () => {
+  test('a plugin that raises fails the call; APISIX would let the request through', async () => {
     const conf = demo({ raise: 'no database' });
     expect(await python.caller.request({ conf })).toMatchObject(
       failure(FailureReason.PROTOCOL, expect.stringContaining('unexpected id 0')),

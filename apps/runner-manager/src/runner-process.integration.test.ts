@@ -65,7 +65,7 @@ test('the runner sees the whitelisted part of the environment, and where to list
   expect(address).toMatch(new RegExp(`^unix:${runDir}/runner-[0-9a-f]+\\.sock$`));
 });
 
-test('a runner that crashes in a call fails it and is started again, with a new socket', async () => {
+test('a runner that crashes in a call fails it and is started again', async () => {
   const { caller, manager, log, runDir } = await start({
     runner: { cmd: fakeRunnerCommand('crash-mid-call') },
   });
@@ -183,7 +183,7 @@ test('what a runner leaves behind goes with it', async () => {
   await vi.waitFor(() => expect(isAlive(pid)).toBe(false), waitFor);
 });
 
-test('a runner that talks without end is logged up to the rate, in lines of a bounded length', async () => {
+test('what a runner says is logged up to the rate, in lines of a bounded length', async () => {
   const script = `i=0; while [ $i -lt 500 ]; do echo line $i; i=$((i+1)); done
     printf '%5000s\\n' x; printf 'bell\\007 \\033[31mred\\n'; sleep 1.2; echo last; exec sleep 60`;
   const { log } = await start({

@@ -30,7 +30,9 @@ export function connectControlService({ address, tls, messageBytesMax }: Connect
   );
 }
 
-/** Resolves when the client has a connection. @throws {RpcError} `UNAVAILABLE` after `timeoutMs`. */
+/**
+ * Resolves when the client has a connection. @throws {RpcError} `UNAVAILABLE` after `timeoutMs`.
+ */
 export function waitUntilConnected(client: Client, timeoutMs: number): Promise<void> {
   return new Promise((resolve, reject) => {
     client.waitForReady(Date.now() + timeoutMs, (error) => {

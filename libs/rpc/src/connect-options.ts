@@ -28,7 +28,9 @@ export function messageOptions(messageBytesMax = MESSAGE_BYTES_MAX): ChannelOpti
   };
 }
 
-/** Channel options of every client: a dead peer is noticed within 25 s, a returned one within 5 s. */
+/**
+ * Channel options of every client: a dead peer is noticed within 25 s, a returned one within 5 s.
+ */
 export function connectOptions(tls?: ClientTls, messageBytesMax?: number): ChannelOptions {
   return {
     ...messageOptions(messageBytesMax),

@@ -124,7 +124,8 @@ test('a unix socket is open to its user only and replaces one left by a dead pro
   await expect(start({ address: `unix:${path}` })).rejects.toThrow(/a server listens on/);
   await first.stop(0);
   // what kill -9 leaves behind: a socket file nobody listens on
-  const listenAndDie = `require('net').createServer().listen(process.argv[1], () => process.kill(process.pid, 'SIGKILL'))`;
+  const listenAndDie = `require('net').createServer()
+    .listen(process.argv[1], () => process.kill(process.pid, 'SIGKILL'))`;
   spawnSync(process.execPath, ['-e', listenAndDie, path]);
   expect(statSync(path).isSocket()).toBe(true);
   const second = await start({ address: `unix:${path}` });

@@ -2,7 +2,9 @@ import { ProtocolError } from './errors.ts';
 import { readRoot } from './table-reader.ts';
 import { tableLayout, writeMessage } from './table-writer.ts';
 
-/** What a runner asks in the middle of a call. It may ask several times before it reads an answer. */
+/**
+ * What a runner asks in the middle of a call. It may ask several times before it reads an answer.
+ */
 export type ExtraInfoRequest =
   | { readonly kind: 'variable'; readonly name: string }
   | { readonly kind: 'requestBody' }

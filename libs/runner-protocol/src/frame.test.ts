@@ -14,7 +14,7 @@ test('a frame may be empty', () => {
   expect(new FrameDecoder().push(Buffer.alloc(4))).toEqual([{ type: 0, payload: Buffer.alloc(0) }]);
 });
 
-test('a payload of the largest length goes through, one byte more is refused in the words of APISIX', () => {
+test('the largest payload goes through; one byte more is refused in the words of APISIX', () => {
   const largest = Buffer.alloc(FRAME_PAYLOAD_BYTES_MAX, 7);
   const [frame] = new FrameDecoder().push(encodeFrame(1, largest));
   expect(frame?.payload.equals(largest)).toBe(true);

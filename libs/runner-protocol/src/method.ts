@@ -19,7 +19,9 @@ export const METHODS = [
 
 const numbers = new Map<string, number>(METHODS.map((method, number) => [method, number]));
 
-/** undefined for a method the protocol cannot carry (CONNECT, PURGE, …). APISIX sends those as GET. */
+/**
+ * undefined for a method the protocol cannot carry (CONNECT, PURGE, …). APISIX sends those as GET.
+ */
 export function methodNumber(method: string): number | undefined {
   return numbers.get(method);
 }

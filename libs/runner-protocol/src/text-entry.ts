@@ -2,8 +2,8 @@ import { ProtocolError } from './errors.ts';
 import type { TableReader } from './table-reader.ts';
 
 /**
- * A header, an argument or a plugin's conf. Without value: an argument without "=", or "delete this"
- * in a rewrite. Values are UTF-8 on the wire.
+ * A header, an argument or a plugin's conf. Without value: an argument without "=", or "delete
+ * this" in a rewrite. Values are UTF-8 on the wire.
  */
 export interface TextEntry {
   readonly name: string;

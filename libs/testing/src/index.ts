@@ -18,9 +18,9 @@ export { hasEtcd, startEtcd } from './etcd-server.ts';
 export type { EtcdServer, EtcdServerOptions } from './etcd-server.ts';
 export { startTcpProxy, type TcpProxy } from './tcp-proxy.ts';
 export { createTestCertificates, type TestCertificates } from './test-certificates.ts';
-export { startFakeRunner } from './fake-runner.ts';
-export type { FakePeer, FakeRunner, FakeRunnerScript } from './fake-runner.ts';
-export { fakeRunnerCommand, type FakeRunnerMode } from './fake-runner-command.ts';
+export { startFakeRunner } from './fake-runner/fake-runner.ts';
+export type { FakePeer, FakeRunner, FakeRunnerScript } from './fake-runner/fake-runner.ts';
+export { fakeRunnerCommand, type FakeRunnerMode } from './fake-runner/fake-runner-command.ts';
 export { validConf } from './run-plugin/valid-conf.ts';
 export {
   buildGoRunner,

@@ -13,8 +13,8 @@ const sources = path.resolve(import.meta.dirname, '../runners');
 const BUILD_MS_MAX = 600_000;
 
 /**
- * Whether the Go runner can be built here. Without Go a suite is skipped with a line on stderr; in CI
- * this throws instead.
+ * Whether the Go runner can be built here. Without Go a suite is skipped with a line on stderr; in
+ * CI this throws instead.
  */
 export function hasGo(): boolean {
   if (spawnSync('go', ['version']).status === 0) return true;
@@ -43,7 +43,9 @@ export async function buildGoRunner(): Promise<string[]> {
   return [path.join(program, 'runner')];
 }
 
-/** Whether POLYGATE_GO_RUNNER names a checkout of the SDK to build with, in place of the release. */
+/**
+ * Whether POLYGATE_GO_RUNNER names a checkout of the SDK to build with, in place of the release.
+ */
 export function hasGoRunnerCheckout(): boolean {
   return process.env['POLYGATE_GO_RUNNER'] !== undefined;
 }
@@ -80,8 +82,8 @@ export function hasPythonRunner(): boolean {
 }
 
 /**
- * Makes a virtual environment with what the Python runner needs, once per list and user, and returns
- * the command that runs the checkout with our `rewrite-demo` (`runners/python/plugins`).
+ * Makes a virtual environment with what the Python runner needs, once per list and user, and
+ * returns the command that runs the checkout with our `rewrite-demo` (`runners/python/plugins`).
  */
 export async function preparePythonRunner(): Promise<string[]> {
   const { POLYGATE_PYTHON_RUNNER: checkout } = process.env;

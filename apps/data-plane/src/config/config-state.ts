@@ -131,7 +131,7 @@ export class ConfigState {
     const { value, skippedPlugins } = validateResource(kind, item.value, {
       plugins: this.#definitions,
       unknownPlugins: 'skip',
-      ...(kind === 'plugin_metadata' ? { id } : {}),
+      pluginName: id,
     });
     for (const name of skippedPlugins) {
       if (this.#warnedPlugins.has(name)) continue;

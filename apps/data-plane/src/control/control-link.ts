@@ -90,7 +90,7 @@ export class ControlLink {
         onReloadPlugins(command.value.generation, command.value.names);
       }
     });
-    stream.on('error', (error) => this.#onEnd(error.message));
+    stream.on('error', (error: Error) => this.#onEnd(error.message));
     stream.once('end', () => this.#onEnd('ended by the control side'));
   }
 

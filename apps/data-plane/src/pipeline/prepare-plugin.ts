@@ -19,7 +19,6 @@ export function preparePlugin(
     }),
   ) as PreparedPlugin['handlers'];
   const meta = conf._meta;
-  const { dispose } = plugin;
   return {
     name: definition.name,
     priority: meta?.priority ?? definition.priority,
@@ -30,6 +29,6 @@ export function preparePlugin(
     filter: meta?.filter === undefined ? undefined : compileExpression(meta.filter),
     errorResponse: meta?.error_response,
     origin: `${env.source.kind}/${env.source.id}`,
-    dispose: dispose === undefined ? undefined : () => dispose(prepared),
+    dispose: plugin.dispose === undefined ? undefined : () => plugin.dispose?.(prepared),
   };
 }

@@ -38,7 +38,7 @@ export function runRequestPhase(
         (error: unknown) => failure(owner, error, ctx),
       );
     }
-    return finish(owner, result as LocalReply, ctx);
+    return finish(owner, result, ctx);
   }
   return undefined;
 }
@@ -82,7 +82,7 @@ function filterHolds(
   filter: NonNullable<PreparedPlugin['filter']>,
   ctx: GatewayContext,
 ): boolean {
-  const results = (ctx.filterResults ??= new Map());
+  const results = (ctx.filterResults ??= new Map<PreparedPlugin, boolean>());
   const known = results.get(owner);
   if (known !== undefined) return known;
   let holds = true;

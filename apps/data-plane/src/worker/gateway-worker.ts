@@ -61,15 +61,11 @@ export async function createGatewayWorker(start: WorkerStart): Promise<GatewayWo
     },
   });
   const gateway: Gateway = {
+    ...gatewaySettings(start),
     holder,
     transport,
     traffic,
     log,
-    productName: config.serverTokens ? `Polygate/${start.version}` : 'Polygate',
-    bodyBytesMax: bodyLimit(config),
-    responseHoldBytesMax: config.polygate.limits.bufferedBodyBytesMax,
-    showUpstreamStatus: config.showUpstreamStatus,
-    trusted: config.trustedAddresses === undefined ? undefined : new IpSet(config.trustedAddresses),
     trace: requestTracer(telemetry),
   };
   let servers: ListeningServer | undefined;
@@ -100,6 +96,19 @@ export async function createGatewayWorker(start: WorkerStart): Promise<GatewayWo
       transport.close();
       await telemetry.shutdown();
     },
+  };
+}
+
+type GatewaySettings = Omit<Gateway, 'holder' | 'transport' | 'traffic' | 'log' | 'trace'>;
+
+function gatewaySettings({ config, version }: WorkerStart): GatewaySettings {
+  const { trustedAddresses } = config;
+  return {
+    productName: config.serverTokens ? `Polygate/${version}` : 'Polygate',
+    bodyBytesMax: bodyLimit(config),
+    responseHoldBytesMax: config.polygate.limits.bufferedBodyBytesMax,
+    showUpstreamStatus: config.showUpstreamStatus,
+    trusted: trustedAddresses === undefined ? undefined : new IpSet(trustedAddresses),
   };
 }
 

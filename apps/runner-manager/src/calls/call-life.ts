@@ -6,9 +6,12 @@ export interface StageEnd<T> {
   readonly reject: (error: CallError) => void;
 }
 
+/** A timer above this would fire at once. */
+const TIMER_MS_MAX = 0x7fff_ffff;
+
 /**
- * The time a call has. It runs through stages, one at a time; `end` breaks the one that runs, at the
- * deadline or when nobody wants the answer any more.
+ * The time a call has. It runs through stages, one at a time; `end` breaks the one that runs, at
+ * the deadline or when nobody wants the answer any more.
  */
 export class CallLife {
   readonly #timer: NodeJS.Timeout;
@@ -16,7 +19,8 @@ export class CallLife {
   #error: CallError | undefined;
 
   constructor(timeoutMs: number, timeoutError: () => CallError) {
-    this.#timer = setTimeout(() => this.end(timeoutError()), timeoutMs);
+    const delayMs = Math.min(timeoutMs, TIMER_MS_MAX);
+    this.#timer = setTimeout(() => this.end(timeoutError()), delayMs);
   }
 
   /** No deadline any more: the call has its result. */
@@ -57,6 +61,10 @@ export class CallLife {
 
   /** A stage that goes on by itself when broken off; `discard` takes what still comes of it. */
   wait<T>(promise: Promise<T>, discard: (value: T) => void = () => undefined): Promise<T> {
+    if (this.#error !== undefined) {
+      promise.then(discard, () => undefined);
+      return Promise.reject(this.#error);
+    }
     let broken = false;
     return this.stage<T>(({ resolve, reject }) => {
       promise.then((value) => (broken ? discard(value) : resolve(value)), reject);

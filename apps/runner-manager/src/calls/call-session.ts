@@ -39,8 +39,8 @@ const SURELY_FITS_BYTES = MESSAGE_BYTES_MAX / 3 - 65_536;
 const SMALL_FRAME_BYTES = 64;
 
 /**
- * The calls of one stream, that is of one data plane worker. Answers leave in batches, once per turn
- * of the event loop.
+ * The calls of one stream, that is of one data plane worker. Answers leave in batches, once per
+ * turn of the event loop.
  */
 export class CallSession {
   readonly #options: CallSessionOptions;

@@ -16,7 +16,9 @@ import type { RunnerGeneration } from '../process/runner-generation.ts';
 import type { RunnerCallKind } from './runner-messages.ts';
 import type { Runner } from '../process/runner.ts';
 
-/** As in APISIX (`communicate`): after that many times "conf token not found" the call has failed. */
+/**
+ * As in APISIX (`communicate`): after that many times "conf token not found" the call has failed.
+ */
 const TRIES_MAX = 3;
 /** A token younger than this was known to the runner: an odd answer has another reason. */
 const DOUBTFUL_TOKEN_AGE_MS = 10_000;
@@ -212,8 +214,8 @@ interface PrepareOptions {
 }
 
 /**
- * Hands the conf to the runner. On a connection of its own, closed afterwards: the Java runner sends
- * the answer twice.
+ * Hands the conf to the runner. On a connection of its own, closed afterwards: the Java runner
+ * sends the answer twice.
  */
 async function prepareConf(options: PrepareOptions): Promise<number> {
   const { generation, runner, key, plugins, limits } = options;

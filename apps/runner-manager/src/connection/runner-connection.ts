@@ -5,8 +5,8 @@ import { FrameDecoder, ProtocolError, type Frame } from '@polygate/runner-protoc
 const UNSENT_BYTES_MAX = 64 * 1024 * 1024;
 
 /**
- * The Go runner up to 0.5.0 and the Python runner take one `read` for a whole frame, and get what has
- * arrived by then. A frame up to here arrives whole: Linux queues it as one piece.
+ * The Go runner up to 0.5.0 and the Python runner take one `read` for a whole frame, and get what
+ * has arrived by then. A frame up to here arrives whole: Linux queues it as one piece.
  */
 const WHOLE_FRAME_BYTES_MAX = 32_768;
 

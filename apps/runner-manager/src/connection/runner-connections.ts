@@ -25,7 +25,9 @@ const IDLE_SWEEPS = 5;
 /** A listener whose backlog is full answers EAGAIN at once: it is asked again after this. */
 const BACKLOG_FULL_WAIT_MS = 10;
 
-/** The connections to one generation of the runner: bounded, reused, with a bounded queue before. */
+/**
+ * The connections to one generation of the runner: bounded, reused, with a bounded queue before.
+ */
 export class RunnerConnections {
   readonly #path: string;
   readonly #limits: PoolLimits;

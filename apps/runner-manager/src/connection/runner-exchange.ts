@@ -41,8 +41,8 @@ export class RunnerExchange {
   }
 
   /**
-   * Resolves to the payload of the answer. The connection may be used again afterwards, if it is not
-   * closed by then.
+   * Resolves to the payload of the answer. The connection may be used again afterwards, if it is
+   * not closed by then.
    *
    * @throws {CallError}
    */

@@ -24,8 +24,8 @@ export interface OrphanWatchdog {
 }
 
 /**
- * Starts a process that outlives us only to end the runner: SIGKILL gives us no chance to do it, and
- * not every runner notices that its parent is gone.
+ * Starts a process that outlives us only to end the runner: SIGKILL gives us no chance to do it,
+ * and not every runner notices that its parent is gone.
  */
 export function startOrphanWatchdog(socketPath: string, log: ManagerLog): OrphanWatchdog {
   const shell = spawn('/bin/sh', ['-c', SCRIPT, 'polygate-runner-watchdog', socketPath], {

@@ -9,8 +9,8 @@ export interface RunnerOutputOptions {
 const NEWLINE = 0x0a;
 
 /**
- * Writes what a runner prints, line by line. A longer line comes in pieces; lines above the rate are
- * counted and left out, so that a runner in a loop cannot fill the disk.
+ * Writes what a runner prints, line by line. A longer line comes in pieces; lines above the rate
+ * are counted and left out, so that a runner in a loop cannot fill the disk.
  */
 export class RunnerOutput {
   readonly #options: RunnerOutputOptions;

@@ -53,8 +53,8 @@ const MISCONFIGURED_CODES = new Set([
 
 /**
  * Runs `ext-plugin.cmd` and starts it again when it ends (APISIX: `ext-plugin/init.lua`,
- * `setup_runner`). Each run has a process group and a socket path of its own, so that an old run can
- * never take away the socket of the next.
+ * `setup_runner`). Each run has a process group and a socket path of its own, so that an old run
+ * can never take away the socket of the next.
  */
 export class RunnerProcess implements Runner {
   readonly #options: RunnerProcessOptions;
@@ -200,7 +200,8 @@ export class RunnerProcess implements Runner {
 
   #exited(run: Run, status: number | null, signal: NodeJS.Signals | null): void {
     const number = signal === null ? status : constants.signals[signal];
-    const message = `runner exited with reason: ${signal === null ? 'exit' : 'signal'}, status: ${number}`;
+    const reason = signal === null ? 'exit' : 'signal';
+    const message = `runner exited with reason: ${reason}, status: ${number}`;
     if (this.#state === RunnerState.STOPPED) return this.#options.log.info(message);
     this.#options.log.warn(message);
     this.#lastError = message;

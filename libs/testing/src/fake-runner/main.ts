@@ -1,4 +1,4 @@
-// A runner process for tests: fake-runner-main.ts MODE. Listens on APISIX_LISTEN_ADDRESS.
+// A runner process for tests: main.ts MODE. Listens on APISIX_LISTEN_ADDRESS.
 import { startFakeRunner, type FakeRunnerScript } from './fake-runner.ts';
 
 const [mode = 'continue'] = process.argv.slice(2);

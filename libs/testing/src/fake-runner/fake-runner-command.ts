@@ -4,6 +4,6 @@ export type FakeRunnerMode = 'continue' | 'crash-mid-call' | 'environment' | 'ig
 
 /** A command for `ext-plugin.cmd` that starts a fake runner in a process of its own. */
 export function fakeRunnerCommand(mode: FakeRunnerMode): string[] {
-  const main = fileURLToPath(new URL('./fake-runner-main.ts', import.meta.url));
+  const main = fileURLToPath(new URL('./main.ts', import.meta.url));
   return [process.execPath, main, mode];
 }
