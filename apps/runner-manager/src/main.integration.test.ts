@@ -33,7 +33,7 @@ function temporaryDirectory(): string {
   return path;
 }
 
-test('the service reads config.yaml, serves calls, and ends with its runner at SIGTERM', async () => {
+test('the service reads config.yaml, serves calls, and at SIGTERM ends its runner', async () => {
   const directory = temporaryDirectory();
   const address = `unix:${join(directory, 'run', 'm.sock')}`;
   const child = start(
