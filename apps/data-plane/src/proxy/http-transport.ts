@@ -14,7 +14,7 @@ import type {
 } from './upstream-transport.ts';
 
 /** Over node:http, with one keep-alive pool per scheme and pool size. */
-export function createHttpTransport(): UpstreamTransport {
+export function createHttpTransport(responseHeadBytesMax: number): UpstreamTransport {
   const agents = new Map<string, http.Agent>();
   const agentFor = ({ upstream }: UpstreamRequest): http.Agent => {
     const { size, idleTimeoutMs } = upstream.keepalive;
@@ -27,7 +27,7 @@ export function createHttpTransport(): UpstreamTransport {
     return agent;
   };
   return {
-    send: (request) => new Attempt(request, agentFor(request)).result,
+    send: (request) => new Attempt(request, agentFor(request), responseHeadBytesMax).result,
     close() {
       for (const agent of agents.values()) agent.destroy();
     },
@@ -46,7 +46,7 @@ class Attempt {
   #resumeBody: () => void = () => undefined;
   #reason: GatewayError | undefined;
 
-  constructor(request: UpstreamRequest, agent: http.Agent) {
+  constructor(request: UpstreamRequest, agent: http.Agent, maxHeaderSize: number) {
     this.#request = request;
     this.result = new Promise((resolve) => {
       this.#settle = resolve;
@@ -62,6 +62,7 @@ class Attempt {
       path: target,
       headers: headers.toRaw(),
       setHost: false,
+      maxHeaderSize,
       // As nginx's proxy_ssl_verify off and proxy_ssl_server_name on, which APISIX runs with.
       ...(upstream.scheme === 'https'
         ? {

@@ -30,6 +30,11 @@ describe('parseRequestTarget()', () => {
     (target) => expect(parseRequestTarget(target)).toBeUndefined(),
   );
 
+  test('takes a slash off the end of a path when asked to', () => {
+    expect(parseRequestTarget('/a/b/?c', true)).toMatchObject({ path: '/a/b', query: 'c' });
+    expect(parseRequestTarget('/', true)).toMatchObject({ path: '/' });
+  });
+
   test('never answers a path that still holds a dot segment', () => {
     for (const path of ['/%2e%2e/a', '/a/%2e%2e/%2e%2e/b', '/a/%2E./b']) {
       expect(normalizePath(path)?.split('/') ?? []).not.toContain('..');

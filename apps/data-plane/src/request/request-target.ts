@@ -13,8 +13,12 @@ const PLAIN_PATH = /^\/[\w\-/~!$&'()*+,;=:@]*$/;
 /**
  * Takes origin-form (`/a?b`), absolute-form (`http://h/a`) and `*` apart, decodes %XX, merges slashes
  * and resolves dot segments as nginx does (ngx_http_parse_complex_uri). Undefined: a bad request.
+ * `deleteTailSlash` takes one slash off the end of a path, but for `/` itself.
  */
-export function parseRequestTarget(target: string): RequestTarget | undefined {
+export function parseRequestTarget(
+  target: string,
+  deleteTailSlash = false,
+): RequestTarget | undefined {
   if (target === '*') return { path: '*', query: '', authority: undefined };
   let rest = target;
   let authority: string | undefined;
@@ -32,8 +36,10 @@ export function parseRequestTarget(target: string): RequestTarget | undefined {
   if (hash !== -1) rest = rest.slice(0, hash);
   const mark = rest.indexOf('?');
   const rawPath = mark === -1 ? rest : rest.slice(0, mark);
-  const path = normalizePath(rawPath);
-  if (path === undefined) return undefined;
+  const normal = normalizePath(rawPath);
+  if (normal === undefined) return undefined;
+  const isTailed = deleteTailSlash && normal.length > 1 && normal.endsWith('/');
+  const path = isTailed ? normal.slice(0, -1) : normal;
   return { path, query: mark === -1 ? '' : rest.slice(mark + 1), authority };
 }
 

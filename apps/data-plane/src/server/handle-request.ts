@@ -27,6 +27,8 @@ export interface Gateway {
   /** Bytes of a response body that a filter may hold. */
   readonly responseHoldBytesMax: number;
   readonly showUpstreamStatus: boolean;
+  /** `apisix.delete_uri_tail_slash`: `/a/` is matched and seen by plugins as `/a`. */
+  readonly deleteTailSlash: boolean;
   readonly trusted: { has(address: string): boolean } | undefined;
   /** Opens a span for the request; undefined when tracing is off. */
   readonly trace: ((ctx: GatewayContext) => () => void) | undefined;
@@ -36,7 +38,7 @@ export interface Gateway {
 export async function handleRequest(exchange: Exchange, gateway: Gateway): Promise<void> {
   gateway.traffic.requestStarted();
   const pinned = gateway.holder.pin();
-  const target = parseRequestTarget(exchange.target);
+  const target = parseRequestTarget(exchange.target, gateway.deleteTailSlash);
   if (pinned === undefined || target === undefined) {
     pinned?.release();
     refuse(exchange, pinned === undefined ? 503 : 400, gateway);

@@ -48,7 +48,7 @@ export async function createGatewayWorker(start: WorkerStart): Promise<GatewayWo
   });
   const metrics = new WorkerMetrics();
   const traffic = new WorkerTraffic(metrics, metricPrefix(config));
-  const transport = createHttpTransport();
+  const transport = createHttpTransport(config.polygate.limits.responseHeadBytesMax);
   const holder = new SnapshotHolder((error) => log.error(`dispose failed: ${String(error)}`));
   const builder = new SnapshotBuilder({
     routerMode: routerMode(config),
@@ -108,6 +108,7 @@ function gatewaySettings({ config, version }: WorkerStart): GatewaySettings {
     bodyBytesMax: bodyLimit(config),
     responseHoldBytesMax: config.polygate.limits.bufferedBodyBytesMax,
     showUpstreamStatus: config.showUpstreamStatus,
+    deleteTailSlash: config.deleteUriTailSlash,
     trusted: trustedAddresses === undefined ? undefined : new IpSet(trustedAddresses),
   };
 }

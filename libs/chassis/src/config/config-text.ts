@@ -30,7 +30,10 @@ export function parseConfigText(
     : root;
   const { value, texts, problems } = substituteVariables(chosen, env);
   const document = value as Readonly<Record<string, unknown>>;
-  return { document, findings: { problems: [...problems], withoutEffect: [], unknownKeys: [], texts } };
+  return {
+    document,
+    findings: { problems: [...problems], withoutEffect: [], unknownKeys: [], texts },
+  };
 }
 
 /** Without what stands behind a colon or on further lines: an excerpt, which may hold a secret. */

@@ -53,10 +53,10 @@ const ETCD = section({
   }),
   prefix: text('/apisix', 'a path such as /apisix', (value) => value.startsWith('/')),
   timeout: seconds(30_000, 1),
-  watch_timeout: seconds(50_000, 1),
+  watch_timeout: unused(seconds(50_000, 1)),
   resync_delay: seconds(5000, 0),
   health_check_timeout: unused(seconds(10_000, -1)),
-  startup_retry: integer(2, 0),
+  startup_retry: unused(integer(2, 0)),
   user: text(undefined),
   password: text(undefined),
   tls: section({

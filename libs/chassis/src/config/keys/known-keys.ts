@@ -80,7 +80,7 @@ const APISIX = section({
   enable_reuseport: unused(flag(true)),
   show_upstream_status_in_response_header: flag(false),
   enable_ipv6: unused(flag(true)),
-  enable_http2: flag(true),
+  enable_http2: unused(flag(true)),
   proxy_protocol: unused(
     section({
       listen_http_port: port(0),
@@ -95,9 +95,9 @@ const APISIX = section({
   lua_module_hook: unused(text('')),
   proxy_cache: unused(section({ cache_ttl: text('10s'), zones: anyList })),
   delete_uri_tail_slash: flag(false),
-  normalize_uri_like_servlet: flag(false),
-  match_uri_encoded_slash: flag(false),
-  max_post_args_readable_size: integer(64, 0),
+  normalize_uri_like_servlet: unused(flag(false)),
+  match_uri_encoded_slash: unused(flag(false)),
+  max_post_args_readable_size: unused(integer(64, 0)),
   router: section({
     http: oneOf(
       ['radixtree_host_uri', 'radixtree_uri', 'radixtree_uri_with_parameter'],
@@ -127,8 +127,8 @@ const APISIX = section({
     ssl_session_tickets: unused(flag(false)),
     fallback_sni: unused(text(undefined)),
   }),
-  enable_control: flag(true),
-  control: section({ ip: host('127.0.0.1'), port: port(9090) }),
+  enable_control: unused(flag(true)),
+  control: unused(section({ ip: host('127.0.0.1'), port: port(9090) })),
   disable_sync_configuration_during_start: unused(flag(false)),
   worker_startup_time_threshold: unused(integer(60, 0)),
   data_encryption: section({
@@ -136,7 +136,7 @@ const APISIX = section({
     keyring: unused(keyring),
   }),
   status: optionalSection({ ip: host('127.0.0.1'), port: port(7085) }),
-  disable_upstream_healthcheck: flag(false),
+  disable_upstream_healthcheck: unused(flag(false)),
   trusted_addresses: listOf(cidr, undefined, {
     expects: 'a list of IP addresses or CIDRs',
     itemsMin: 1,
