@@ -104,9 +104,8 @@ export class OpenTable {
 }
 
 /**
- * Writes a flatbuffer from front to back: a table, then what it points to. Takes a fifth of the
- * time of the runtime's Builder, which works from back to front byte by byte (10 headers: 4
- * instead of 27 µs).
+ * Writes a flatbuffer from front to back: a table, then what it points to. The runtime's Builder works
+ * from back to front, byte by byte: for ten headers it took 27 µs where this took about 6 µs.
  */
 class MessageWriter {
   #buffer: Buffer;

@@ -1,6 +1,7 @@
 import assert from 'node:assert';
 import { type ChildProcess, execFile, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
+import { readdirSync, readFileSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -31,8 +32,11 @@ export interface EtcdServer {
   stop(): Promise<void>;
   /** Ends it with SIGKILL; data stay. */
   kill(): Promise<void>;
-  /** Halts the process, so that connections stay open but nothing answers. Returns the undoing. */
-  freeze(): () => void;
+  /**
+   * Halts the process, so that connections stay open but nothing answers. Resolves once it stands
+   * still, to what undoes it.
+   */
+  freeze(): Promise<() => void>;
   /** Starts it again on the same ports and data, or without data. Resolves once it answers. */
   start(options?: { empty?: boolean }): Promise<void>;
   /** Ends it and removes its data. */
@@ -125,10 +129,11 @@ function createEtcd(setup: EtcdSetup): EtcdServer {
       await ctl(['compaction', String(upTo)]);
       return upTo;
     },
-    freeze() {
+    async freeze() {
       const child = running?.child;
       assert(child, 'etcd does not run');
       child.kill('SIGSTOP');
+      await untilStopped(child.pid ?? 0);
       return () => void child.kill('SIGCONT');
     },
     stop: () => end('SIGTERM'),
@@ -224,4 +229,13 @@ async function freePorts(): Promise<[number, number]> {
   }
   for (const server of servers) server.close();
   return ports as [number, number];
+}
+
+/** The signal is there at once, its effect on every thread is not. */
+async function untilStopped(pid: number): Promise<void> {
+  const isStopped = (): boolean =>
+    readdirSync(`/proc/${pid}/task`).every((thread) =>
+      / T /.test(readFileSync(`/proc/${pid}/task/${thread}/stat`, 'utf8')),
+    );
+  while (!isStopped()) await sleep(1);
 }

@@ -67,7 +67,7 @@ describe.skipIf(!hasEtcd())('EtcdStore and an etcd that goes and comes', () => {
   test('answers UNAVAILABLE within its time limit when etcd hangs', async () => {
     store = open(300);
     await store.get('/routes/1');
-    const resume = etcd.freeze();
+    const resume = await etcd.freeze();
     try {
       await expect(store.get('/routes/1')).rejects.toMatchObject({ code: 'UNAVAILABLE' });
       await expect(store.list('/')).rejects.toMatchObject({ code: 'UNAVAILABLE' });
