@@ -54,7 +54,8 @@ export class Children {
 }
 
 function startChild({ name, command, cpus }: ChildOptions): Child {
-  const [program = '', ...args] = cpus === undefined ? command : ['taskset', '-c', cpus, ...command];
+  const [program = '', ...args] =
+    cpus === undefined ? command : ['taskset', '-c', cpus, ...command];
   // A process group of its own: Ctrl-C reaches only us, and we stop the others in order.
   const child = spawn(program, args, {
     cwd: ROOT,

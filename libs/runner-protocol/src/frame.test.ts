@@ -23,9 +23,17 @@ test('the largest payload goes through; one byte more is refused in the words of
   );
 });
 
+test('FrameDecoder refuses a type that the protocol has not as soon as the header is there', () => {
+  const header = Buffer.from([5, 0xff, 0xff, 0xff]);
+  expect(() => new FrameDecoder().push(header)).toThrow('unexpected type 5');
+  const decoder = new FrameDecoder();
+  decoder.push(header.subarray(0, 3));
+  expect(() => decoder.push(header.subarray(3))).toThrow('unexpected type 5');
+});
+
 test('FrameDecoder finds the same frames however the stream is cut', () => {
   const frames = fc.array(
-    fc.record({ type: fc.nat(255), payload: fc.uint8Array({ maxLength: 3000 }) }),
+    fc.record({ type: fc.nat(4), payload: fc.uint8Array({ maxLength: 3000 }) }),
     { maxLength: 6 },
   );
   const cuts = fc.array(fc.integer({ min: 1, max: 900 }), { minLength: 1, maxLength: 20 });

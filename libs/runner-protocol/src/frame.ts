@@ -14,7 +14,7 @@ export const FRAME_HEADER_BYTES = 4;
 export const FRAME_PAYLOAD_BYTES_MAX = 0xff_ffff;
 
 export interface Frame {
-  /** Any byte; the receiver judges whether it knows the type. */
+  /** One of `FrameType`. */
   readonly type: number;
   /** May be a view into the chunk it came in: valid until the next `push`. */
   readonly payload: Buffer;
@@ -63,8 +63,9 @@ export class FrameDecoder {
   /**
    * Takes the next bytes and returns the frames they complete, in order.
    *
-   * @throws {ProtocolError} `TOO_LARGE` as soon as a header claims more than `payloadBytesMax`; the
-   *   stream has no use after that.
+   * @throws {ProtocolError} `TOO_LARGE` as soon as a header claims more than `payloadBytesMax`,
+   *   `MALFORMED` as soon as it names a type the protocol has not: whoever sends garbage must not
+   *   keep a call waiting for the megabytes it seems to promise. The stream has no use after that.
    */
   push(chunk: Buffer): Frame[] {
     const frames: Frame[] = [];
@@ -119,6 +120,10 @@ export class FrameDecoder {
   }
 
   #payloadBytes(header: Buffer, position: number): number {
+    const type = header.readUInt8(position);
+    if (type > FrameType.HTTP_RESP_CALL) {
+      throw new ProtocolError('MALFORMED', `unexpected type ${type}`);
+    }
     const payloadBytes = header.readUIntBE(position + 1, 3);
     if (payloadBytes <= this.#payloadBytesMax) return payloadBytes;
     throw new ProtocolError(
