@@ -5,9 +5,14 @@ import type { Tracer } from '@opentelemetry/api';
 /** A command we start and watch over, or a socket where someone else's runner listens. */
 export type RunnerSource =
   /** `ext-plugin.cmd`: program and arguments, run without a shell. */
-  | { readonly cmd: readonly string[] }
-  /** `ext-plugin.path_for_test`. */
-  | { readonly socketPath: string };
+  { readonly cmd: readonly string[] } | ExternalRunnerSource;
+
+/** `ext-plugin.path_for_test`. */
+export interface ExternalRunnerSource {
+  readonly socketPath: string;
+  /** See `Runner`. Default false. */
+  readonly requiresReplyId?: boolean;
+}
 
 export type ManagerLog = Pick<Logger, 'debug' | 'info' | 'warn' | 'error'>;
 

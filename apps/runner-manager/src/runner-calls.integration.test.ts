@@ -22,10 +22,12 @@ const waitFor = { timeout: 10_000, interval: 10 };
 async function start(
   script: FakeRunnerScript = {},
   limits: Partial<RunnerLimits> = {},
+  requiresReplyId = true,
 ): Promise<{ fake: FakeRunner } & TestManager> {
   const fake = await startFakeRunner(script);
   cleanups.push(() => fake.close());
-  const manager = await startTestManager({ runner: { socketPath: fake.socketPath }, limits });
+  const { socketPath } = fake;
+  const manager = await startTestManager({ runner: { socketPath, requiresReplyId }, limits });
   cleanups.push(() => manager.stop());
   return { fake, ...manager };
 }
@@ -189,6 +191,15 @@ test.each<[string, FakeRunnerScript['onRequestCall'], number, string]>([
     expect(actionOf(await caller.request()).$case).toBe('continue');
   },
 );
+
+test('an answer without an id passes for a runner that is not held to it, one of another does not', async () => {
+  const { fake, caller } = await start({ onRequestCall: (_r, p) => p.answer(0) }, {}, false);
+  expect(actionOf(await caller.request()).$case).toBe('continue');
+  fake.use({ onRequestCall: ({ id }, p) => p.answer(id + 1) });
+  expect(await caller.request()).toMatchObject(
+    failure(FailureReason.PROTOCOL, expect.stringContaining('unexpected id')),
+  );
+});
 
 test('an empty error frame and an unexpected answer to PrepareConf are named', async () => {
   const { fake, caller } = await start({

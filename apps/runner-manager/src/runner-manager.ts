@@ -52,7 +52,7 @@ export async function startRunnerManager(options: RunnerManagerOptions): Promise
 function makeRunner(options: RunnerManagerOptions, limits: RunnerLimits): Runner | undefined {
   const { runner, envs, log } = options;
   if (runner === undefined) return undefined;
-  if ('socketPath' in runner) return new ExternalRunner(RUNNER_NAME, runner.socketPath, limits);
+  if ('socketPath' in runner) return new ExternalRunner(RUNNER_NAME, runner, limits);
   const runDir = resolve(options.runDir);
   return new RunnerProcess({ name: RUNNER_NAME, cmd: runner.cmd, envs, runDir, limits, log });
 }

@@ -11,7 +11,7 @@ export function sanitizeForwardedHeaders(
   trusted: { has(address: string): boolean } | undefined,
 ): void {
   const { headers } = ctx.request;
-  const isTrusted = trusted?.has(ctx.client.address) === true;
+  const isTrusted = trusted?.has(ctx.exchange.client.address) === true;
   const observed = [
     ['X-Forwarded-Proto', ctx.request.scheme],
     ['X-Forwarded-Host', headers.get('host') ?? ctx.request.host],

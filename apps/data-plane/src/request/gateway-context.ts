@@ -14,6 +14,7 @@ import type { CompiledNode, CompiledUpstream } from '../upstream/compiled-upstre
 import { GatewayRequest } from './client-request.ts';
 import { GatewayResponse } from './client-response.ts';
 import type { Exchange } from './exchange.ts';
+import type { FindClient } from './real-ip.ts';
 import type { RequestTarget } from './request-target.ts';
 import { RequestVariables } from './variables.ts';
 
@@ -52,13 +53,14 @@ export class GatewayContext implements RequestContext {
     chain: PluginChain;
     log: Logger;
     bodyBytesMax: number;
+    findClient: FindClient;
   }) {
     this.exchange = parts.exchange;
     this.snapshot = parts.snapshot;
     this.chain = parts.chain;
     this.globalRules = parts.snapshot.globalRules;
     this.log = parts.log;
-    this.client = parts.exchange.client;
+    this.client = parts.findClient(parts.exchange.client, parts.exchange.headers);
     this.startTimeMs = Date.now();
     this.request = new GatewayRequest(parts.exchange, parts.target, parts.bodyBytesMax);
     this.response = new GatewayResponse();

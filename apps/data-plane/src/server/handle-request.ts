@@ -11,6 +11,7 @@ import type { UpstreamResponse, UpstreamTransport } from '../proxy/upstream-tran
 import type { Exchange } from '../request/exchange.ts';
 import { GatewayContext } from '../request/gateway-context.ts';
 import { makeLocalAnswer } from './local-answer.ts';
+import type { FindClient } from '../request/real-ip.ts';
 import { parseRequestTarget } from '../request/request-target.ts';
 import { sanitizeForwardedHeaders } from '../request/forwarded-headers.ts';
 
@@ -30,6 +31,7 @@ export interface Gateway {
   /** `apisix.delete_uri_tail_slash`: `/a/` is matched and seen by plugins as `/a`. */
   readonly deleteTailSlash: boolean;
   readonly trusted: { has(address: string): boolean } | undefined;
+  readonly findClient: FindClient;
   /** Opens a span for the request; undefined when tracing is off. */
   readonly trace: ((ctx: GatewayContext) => () => void) | undefined;
 }
@@ -53,6 +55,7 @@ export async function handleRequest(exchange: Exchange, gateway: Gateway): Promi
     chain: EMPTY_CHAIN,
     log: gateway.log,
     bodyBytesMax: gateway.bodyBytesMax,
+    findClient: gateway.findClient,
   });
   const endTrace = gateway.trace?.(ctx);
   try {

@@ -11,6 +11,7 @@ import { metricPrefix } from '../metrics/exporter-settings.ts';
 import type { MetricSnapshot } from '../metrics/metric-snapshot.ts';
 import { WorkerMetrics } from '../metrics/worker-metrics.ts';
 import { createHttpTransport } from '../proxy/http-transport.ts';
+import { createFindClient } from '../request/real-ip.ts';
 import { createExternalPlugins } from '../runner/external-plugins.ts';
 import { connectRunnerManager } from '../runner/runner-client.ts';
 import { handleRequest } from '../server/handle-request.ts';
@@ -110,6 +111,11 @@ function gatewaySettings({ config, version }: WorkerStart): GatewaySettings {
     showUpstreamStatus: config.showUpstreamStatus,
     deleteTailSlash: config.deleteUriTailSlash,
     trusted: trustedAddresses === undefined ? undefined : new IpSet(trustedAddresses),
+    findClient: createFindClient({
+      header: config.http.realIpHeader,
+      recursive: config.http.realIpRecursive,
+      from: config.http.realIpFrom,
+    }),
   };
 }
 

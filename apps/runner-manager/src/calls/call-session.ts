@@ -76,7 +76,9 @@ export class CallSession {
   #receiveFrame({ callId, frame }: DataPlaneFrame): void {
     switch (frame?.$case) {
       case 'requestCall':
-        return this.#begin(callId, frame.value, () => requestCallKind(frame.value));
+        return this.#begin(callId, frame.value, () =>
+          requestCallKind(frame.value, this.#options.runner?.requiresReplyId ?? true),
+        );
       case 'responseCall':
         return this.#begin(callId, frame.value, () => responseCallKind(frame.value));
       case 'extraInfoAnswer':

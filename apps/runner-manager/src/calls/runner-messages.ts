@@ -33,7 +33,7 @@ export interface RunnerCallKind {
 }
 
 /** @throws {CallError} INVALID_CALL */
-export function requestCallKind(call: RequestCall): RunnerCallKind {
+export function requestCallKind(call: RequestCall, requiresReplyId: boolean): RunnerCallKind {
   const { sourceIp } = call;
   if (sourceIp.length !== 4 && sourceIp.length !== 16) {
     const message = `source_ip has ${sourceIp.length} bytes, not 4 or 16`;
@@ -54,7 +54,8 @@ export function requestCallKind(call: RequestCall): RunnerCallKind {
       }),
     decode: (payload, id) => {
       const response = decodeHttpReqCallResponse(payload);
-      if (response.id !== id) throw wrongId(response.id, id);
+      const isOurs = response.id === id || (response.id === 0 && !requiresReplyId);
+      if (!isOurs) throw wrongId(response.id, id);
       return { $case: 'requestResult', value: { action: requestAction(response.action) } };
     },
   };

@@ -1,18 +1,24 @@
 import { FailureReason, RunnerState } from '@polygate/rpc';
 import { CallError } from '../call-error.ts';
-import type { RunnerLimits } from '../manager-options.ts';
+import type { ExternalRunnerSource, RunnerLimits } from '../manager-options.ts';
 import { RunnerGeneration } from './runner-generation.ts';
 import type { Runner, RunnerStatus } from './runner.ts';
 
 /** A runner started by hand (`ext-plugin.path_for_test`): it may come and go as it likes. */
 export class ExternalRunner implements Runner {
+  readonly requiresReplyId: boolean;
   readonly #name: string;
   readonly #generation: RunnerGeneration;
   #lastError = '';
   #stopped = false;
 
-  constructor(name: string, socketPath: string, limits: RunnerLimits) {
+  constructor(
+    name: string,
+    { socketPath, requiresReplyId = false }: ExternalRunnerSource,
+    limits: RunnerLimits,
+  ) {
     this.#name = name;
+    this.requiresReplyId = requiresReplyId;
     this.#generation = new RunnerGeneration(socketPath, limits);
   }
 

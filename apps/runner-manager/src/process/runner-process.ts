@@ -57,6 +57,7 @@ const MISCONFIGURED_CODES = new Set([
  * can never take away the socket of the next.
  */
 export class RunnerProcess implements Runner {
+  readonly requiresReplyId = true;
   readonly #options: RunnerProcessOptions;
   readonly #delay: RespawnDelay;
   readonly #output: RunnerOutput;

@@ -13,6 +13,12 @@ export interface RunnerStatus {
 
 /** Something that takes plugin calls. */
 export interface Runner {
+  /**
+   * Whether an answer without the call's id is a failure. All real runners echo it; Python's report
+   * of a failed plugin, which otherwise reads as "continue", does not. A runner given by
+   * `path_for_test` may be a test's own, and those that APISIX is tested with leave it out.
+   */
+  readonly requiresReplyId: boolean;
   /** Where calls go now; undefined: ask `whenReady`. */
   readonly current: RunnerGeneration | undefined;
   /** @throws {CallError} UNAVAILABLE: at once, or when a starting runner takes too long. */

@@ -161,6 +161,13 @@ function compileHeaders(
   return { add, set: Object.entries(conf.set ?? {}).map(toSet), remove: conf.remove ?? [] };
 }
 
+/** Headers that nginx itself writes: set to nothing, they are left out. */
+const OMITTED_WHEN_EMPTY = new Set([
+  ...['accept-ranges', 'cache-control', 'content-encoding', 'content-range', 'content-type'],
+  ...['date', 'etag', 'expires', 'last-modified', 'link', 'location', 'refresh', 'server'],
+  'www-authenticate',
+]);
+
 function toSet([name, value]: [string, string | number]): HeaderOperation {
   return { name, value: compileTemplate(String(value)) };
 }
@@ -171,6 +178,10 @@ function applyHeaders(
   { add, set, remove }: HeaderOperations,
 ): void {
   for (const { name, value } of add) headers.append(name, headerValue(value.render(vars)));
-  for (const { name, value } of set) headers.set(name, headerValue(value.render(vars)));
+  for (const { name, value } of set) {
+    const rendered = headerValue(value.render(vars));
+    if (rendered === '' && OMITTED_WHEN_EMPTY.has(name.toLowerCase())) headers.delete(name);
+    else headers.set(name, rendered);
+  }
   for (const name of remove) headers.delete(name);
 }

@@ -45,13 +45,11 @@ const HTTP = section({
   client_max_body_size: nginxSize(0),
   send_timeout: unused(nginxTime(10_000)),
   underscores_in_headers: unused(flag(true)),
-  real_ip_header: unused(text('X-Real-IP')),
-  real_ip_recursive: unused(flag(false)),
-  real_ip_from: unused(
-    listOf(realIpSource, ['127.0.0.1', 'unix:'], {
-      expects: 'a list of IP addresses and CIDRs',
-    }),
-  ),
+  real_ip_header: text('X-Real-IP'),
+  real_ip_recursive: flag(false),
+  real_ip_from: listOf(realIpSource, ['127.0.0.1', 'unix:'], {
+    expects: 'a list of IP addresses and CIDRs',
+  }),
   custom_lua_shared_dict: unused(freeForm()),
   proxy_ssl_server_name: unused(flag(true)),
   upstream: section({
