@@ -63,6 +63,7 @@ describe('proxying', () => {
     });
     expect(seen.headers).not.toHaveProperty('x-hop');
     expect(seen.headers).not.toHaveProperty('forwarded');
+    expect(seen.headers).not.toHaveProperty('connection');
   });
 
   test('streams a chunked body of a megabyte unchanged', async () => {
@@ -141,6 +142,11 @@ describe('proxying', () => {
     await gateway.put('/routes/liar', { uri: '/liar', upstream: to(liar.node) });
     await expect(gateway.get('/liar')).rejects.toThrow();
     await liar.close();
+  });
+
+  test('answers 503 when the node has no address', async () => {
+    await gateway.put('/routes/unresolved', { uri: '/unresolved', upstream: to('no.invalid:80') });
+    expect((await gateway.get('/unresolved')).status).toBe(503);
   });
 
   test('answers 503 without a usable node, 502 without the upstream', async () => {

@@ -15,6 +15,7 @@ export const GATEWAY_ERRORS = {
   REQUEST_ABORTED: { status: 499, source: 'client', retryable: false },
   UPSTREAM_MISSING: { status: 502, source: 'gateway', retryable: false },
   UPSTREAM_NO_NODE: { status: 503, source: 'gateway', retryable: false },
+  UPSTREAM_UNRESOLVED: { status: 503, source: 'upstream', retryable: true },
   UPSTREAM_CONNECT_FAILED: { status: 502, source: 'upstream', retryable: true },
   UPSTREAM_CONNECT_TIMEOUT: { status: 504, source: 'upstream', retryable: true },
   UPSTREAM_READ_TIMEOUT: { status: 504, source: 'upstream', retryable: true },

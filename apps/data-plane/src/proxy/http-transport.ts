@@ -60,7 +60,6 @@ class Attempt {
       port: node.port,
       method,
       path: target,
-      headers: headers.toRaw(),
       setHost: false,
       maxHeaderSize,
       // As nginx's proxy_ssl_verify off and proxy_ssl_server_name on, which APISIX runs with.
@@ -71,6 +70,7 @@ class Attempt {
           }
         : {}),
     });
+    writeHeaders(this.#wire, headers);
     this.#wire.once('socket', (socket) => this.#onSocket(socket));
     this.#wire.once('response', (message) => this.#onResponse(message));
     this.#wire.on('error', (error) => this.#fail(error));
@@ -163,7 +163,11 @@ class Attempt {
         ? cause
         : this.#connected
           ? new GatewayError('UPSTREAM_PROTOCOL', `${label}: ${cause.message}`, { cause })
-          : new GatewayError('UPSTREAM_CONNECT_FAILED', `${label}: ${cause.message}`, { cause }));
+          : new GatewayError(
+              isUnresolved(cause) ? 'UPSTREAM_UNRESOLVED' : 'UPSTREAM_CONNECT_FAILED',
+              `${label}: ${cause.message}`,
+              { cause },
+            ));
     this.#settle({
       error,
       bodyUntouched: !this.#bodyTaken,
@@ -171,6 +175,26 @@ class Attempt {
       neverSent: !this.#connected || (this.#wire.reusedSocket && isReset(cause)),
     });
   }
+}
+
+/** By name, since only headers set so leave out `Connection: keep-alive`, which nginx does not send. */
+function writeHeaders(wire: ClientRequest, headers: HeaderList): void {
+  const values = new Map<string, { readonly name: string; readonly values: string[] }>();
+  headers.forEach((name, value, lower) => {
+    const known = values.get(lower);
+    if (known === undefined) values.set(lower, { name, values: [value] });
+    else known.values.push(value);
+  });
+  for (const { name, values: all } of values.values()) {
+    wire.setHeader(name, all.length === 1 ? (all[0] as string) : all);
+  }
+  wire.removeHeader('Connection');
+}
+
+/** The node's name has no address: as in APISIX, that is a node less. */
+function isUnresolved(error: Error): boolean {
+  const { syscall } = error as NodeJS.ErrnoException;
+  return syscall === 'getaddrinfo';
 }
 
 function isReset(error: Error): boolean {

@@ -3,6 +3,7 @@ import type { TLSSocket } from 'node:tls';
 import { GatewayError, HeaderList } from '@polygate/plugin-sdk';
 import type { Peer } from '@polygate/plugin-sdk';
 import type { BodySink, Exchange, RequestBody } from '../request/exchange.ts';
+import { statusText } from './local-answer.ts';
 
 /** An exchange over node:http. */
 export class HttpExchange implements Exchange {
@@ -61,7 +62,7 @@ export class HttpExchange implements Exchange {
   sendHead(status: number, headers: HeaderList): void {
     if (this.#response.destroyed) return;
     this.#response.sendDate = !headers.has('date');
-    this.#response.writeHead(status, headers.toRaw());
+    this.#response.writeHead(status, statusText(status), headers.toRaw());
     // The head goes out with the first chunk where that follows at once; a streamed answer (SSE) must
     // not wait for its first event.
     setImmediate(() => {

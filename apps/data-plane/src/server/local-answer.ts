@@ -39,8 +39,24 @@ function encodeBody(
   return { body: errorPage(status, productName), contentType: 'text/html; charset=utf-8' };
 }
 
+/** Where nginx words a status in its own way. */
+const NGINX_TEXTS: Readonly<Record<number, string>> = {
+  302: 'Found',
+  408: 'Request Time-out',
+  413: 'Request Entity Too Large',
+  414: 'Request-URI Too Large',
+  416: 'Requested Range Not Satisfiable',
+  503: 'Service Temporarily Unavailable',
+  504: 'Gateway Time-out',
+};
+
+/** The reason phrase of a status, as nginx writes it. */
+export function statusText(status: number): string {
+  return NGINX_TEXTS[status] ?? STATUS_CODES[status] ?? '';
+}
+
 function errorPage(status: number, productName: string): Buffer {
-  const title = `${status} ${STATUS_CODES[status] ?? 'Error'}`;
+  const title = `${status} ${statusText(status)}`.trim();
   return Buffer.from(
     `<html>\r\n<head><title>${title}</title></head>\r\n<body>\r\n` +
       `<center><h1>${title}</h1></center>\r\n<hr><center>${productName}</center>\r\n` +
