@@ -51,6 +51,7 @@ export async function forward(
     const result = await attempt(ctx, upstream, node, transport);
     if (!isFailure(result)) return { kind: 'response', response: result };
     const { error } = result;
+    if (ctx.aborted) throw error;
     ctx.log.error(`upstream ${node.label} failed: ${error.message}`);
     if (!mayRetry(ctx, result)) throw error;
     tried.add(node);
