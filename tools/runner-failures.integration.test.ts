@@ -96,7 +96,7 @@ async function start(yaml: string): Promise<string> {
 
 function configText(more: string): string {
   return `
-apisix: { node_listen: [{ ip: 127.0.0.1, port: 0 }] }
+apisix: { node_listen: [{ ip: 127.0.0.1, port: 0 }], enable_control: false }
 deployment:
   admin:
     admin_listen: { ip: 127.0.0.1, port: 0 }

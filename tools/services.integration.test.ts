@@ -228,6 +228,7 @@ deployment:
       'data-plane': `${common}
 apisix:
   node_listen: [{ ip: 127.0.0.1, port: 0 }]
+  enable_control: false
   status: { ip: 127.0.0.1, port: ${this.statusPort} }
 nginx_config: { worker_processes: 2 }
 deployment:

@@ -13,7 +13,7 @@ let admin: string;
 let key: string;
 
 const CONFIG = `
-apisix: { node_listen: [{ ip: 127.0.0.1, port: 0 }] }
+apisix: { node_listen: [{ ip: 127.0.0.1, port: 0 }], enable_control: false }
 deployment: { admin: { admin_listen: { ip: 127.0.0.1, port: 0 } } }
 nginx_config: { worker_processes: 2 }
 plugin_attr: { prometheus: { enable_export_server: false } }

@@ -3,6 +3,7 @@
 import {
   createLogger,
   loadConfig,
+  logFindings,
   reloadPluginList,
   runMain,
   runUntilStopped,
@@ -26,10 +27,7 @@ await runMain('polygate', async (configFile) => {
   const config = loadConfig(configFile);
   const { errorLogLevel: level, polygate } = config;
   const log = createLogger({ level, format: polygate.logFormat, service: 'polygate' });
-  for (const warning of config.warnings) log.warn(warning);
-  if (config.withoutEffect.length > 0) {
-    log.warn(`these keys have no effect here: ${config.withoutEffect.join(', ')}`);
-  }
+  logFindings(config, log);
 
   const stops: Stops = [];
   const end = runUntilStopped({

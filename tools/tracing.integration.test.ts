@@ -35,7 +35,7 @@ beforeAll(async () => {
   await writeFile(
     path.join(folder, 'config.yaml'),
     `
-apisix: { node_listen: [{ ip: 127.0.0.1, port: 0 }] }
+apisix: { node_listen: [{ ip: 127.0.0.1, port: 0 }], enable_control: false }
 deployment: { admin: { admin_listen: { ip: 127.0.0.1, port: 0 } } }
 nginx_config: { worker_processes: 1 }
 plugin_attr: { prometheus: { enable_export_server: false } }

@@ -49,7 +49,7 @@ export async function startPolygate(
 function configOf(scenario: Scenario, folder: string, metricsPort: number): object {
   const runner = [process.execPath, path.join(ROOT, 'libs/plugin-runner/src/main.ts')];
   return {
-    apisix: { node_listen: [{ ip: '127.0.0.1', port: 0 }] },
+    apisix: { node_listen: [{ ip: '127.0.0.1', port: 0 }], enable_control: false },
     deployment: { admin: { admin_listen: { ip: '127.0.0.1', port: 0 } } },
     plugin_attr: { prometheus: { export_addr: { ip: '127.0.0.1', port: metricsPort } } },
     ...(scenario.external && { 'ext-plugin': { cmd: runner } }),

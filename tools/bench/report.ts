@@ -33,7 +33,9 @@ core %     how much of one core they had. Clearly under 100: req/s and latency s
            suffers less, but not nothing (cold caches, fewer events at a time).
 p50, p99   as wrk sees them under full load, so with the queue before the gateway
 RSS        gateway and runner; pages that processes share count for each
-Medians over the rounds, below them the least and the most.`;
+Medians over the rounds, below them the least and the most. That is the scatter within this run
+only: from run to run the same gateway can differ by more. Repeat the run before you believe a
+difference, and believe none between targets whose ranges overlap.`;
 
 interface Column {
   readonly title: string;

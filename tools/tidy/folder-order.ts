@@ -10,6 +10,7 @@ const ORDER: readonly (readonly string[])[] = [
   ['proxy', 'config'],
   ['server'],
   ['worker'],
+  ['control-api'],
 ];
 
 /** One sentence for each import that points up. */

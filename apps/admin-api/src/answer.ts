@@ -2,6 +2,7 @@
 export interface Answer {
   readonly status: number;
   readonly body?: string | object;
+  readonly headers?: Readonly<Record<string, string>>;
   /** Set by a write that took place; for the audit line. */
   readonly written?: { readonly key: string; readonly revision?: number };
 }

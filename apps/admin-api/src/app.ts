@@ -1,5 +1,5 @@
 import type { GatewayConfig } from '@polygate/chassis';
-import type { ConfigStore } from '@polygate/config-store';
+import type { ConfigStore, MemoryStore } from '@polygate/config-store';
 import type { Logger } from '@polygate/plugin-sdk';
 import type { Tracer } from '@opentelemetry/api';
 import Koa from 'koa';
@@ -20,10 +20,15 @@ import type { PluginSets } from './plugins/plugin-sets.ts';
 import { ResourceHandler } from './resource-handler.ts';
 import { dispatchResources } from './routes/dispatch-resources.ts';
 import { namedRoutes } from './routes/named-routes.ts';
+import { standaloneRoutes } from './standalone/standalone-routes.ts';
+import { StandaloneConfigs } from './standalone/standalone-configs.ts';
+import type { WriteRules } from './validate-write.ts';
 
 export interface AppOptions {
   readonly config: GatewayConfig;
   readonly store: ConfigStore;
+  /** In standalone mode: all there is then is this configuration as a whole. */
+  readonly standaloneStore: MemoryStore | undefined;
   readonly log: Logger;
   readonly plugins: PluginSets;
   readonly control: ControlService;
@@ -34,10 +39,15 @@ export interface AppOptions {
 
 /** Everything a request passes, in order. Throws an Error for an `allow_admin` that is no CIDR. */
 export function createApp(options: AppOptions): Koa<AdminState> {
-  const { config, store, log, plugins, control, keyRing, tracer } = options;
+  const { config, store, standaloneStore, log, plugins, control, keyRing, tracer } = options;
   const envelope = makeEnvelope(config.admin.apiVersion, config.etcd.prefix);
-  const handler = new ResourceHandler({ store, plugins, envelope, log });
+  const rules: WriteRules = {
+    keyring: config.dataEncryption.keyring,
+    streamProtocols: new Set(config.xrpcProtocols),
+  };
+  const handler = new ResourceHandler({ store, plugins, envelope, log, rules });
   const app = new Koa<AdminState>();
+  app.on('error', (error: Error) => log.warn(`an answer could not be sent: ${error.message}`));
 
   app.use(traceRequests(tracer));
   app.use(answerFailures(log));
@@ -47,10 +57,16 @@ export function createApp(options: AppOptions): Koa<AdminState> {
   app.use(answerHead);
   app.use(authenticate(keyRing, log));
   app.use(auditWrites(log));
-  app.use(namedRoutes({ plugins, control, log }));
-  app.use(dispatchResources({ handler, plugins, apiVersion: envelope.version }));
+  if (standaloneStore !== undefined) {
+    const configs = new StandaloneConfigs({ store: standaloneStore, plugins, rules });
+    app.use(standaloneRoutes({ configs, plugins, rules }));
+    app.use((ctx: AdminContext) => respond(ctx, refusal(404, 'not found')));
+    return app;
+  }
+  app.use(namedRoutes({ plugins, control, log, rules }));
+  const hasStreamMode = config.proxyMode !== 'http';
+  app.use(dispatchResources({ handler, plugins, apiVersion: envelope.version, hasStreamMode }));
   app.use((ctx: AdminContext) => respond(ctx, refusal(404, 'not found')));
 
-  app.on('error', (error: Error) => log.warn(`an answer could not be sent: ${error.message}`));
   return app;
 }

@@ -5,6 +5,7 @@ import {
   type GatewayConfig,
   HealthState,
   loadConfig,
+  logFindings,
   reloadPluginList,
   runMain,
   runUntilStopped,
@@ -20,7 +21,7 @@ await runMain('admin-api', async (configFile) => {
   refuseWhatCannotRun(config);
   const { errorLogLevel: level, polygate, etcd } = config;
   const log = createLogger({ level, format: polygate.logFormat, service: 'admin-api' });
-  for (const warning of config.warnings) log.warn(warning);
+  logFindings(config, log);
 
   const telemetry = await startTelemetry(polygate.telemetry, 'admin-api', log);
   const store = openEtcdStore({ ...etcd, log });

@@ -1,6 +1,7 @@
 import type { ConfigStore, StoredItem } from '@polygate/config-store';
 import { isSecretReference, type ResourceKind } from '@polygate/model';
 import { isJsonObject, type JsonObject } from './json-object.ts';
+import type { Definitions } from './plugins/plugin-set.ts';
 
 /** A field that names an object of another kind. */
 export interface Reference {
@@ -33,8 +34,8 @@ export async function findDanglingReference(
 
 /**
  * Why an upstream, or an object with an `upstream` in it, may not be written: its
- * `tls.client_cert_id` names no client certificate. Polygate writes no `ssls`, but APISIX may have
- * left some in the store. Source: check_upstream_conf in apisix/upstream.lua.
+ * `tls.client_cert_id` names no client certificate. Source: check_upstream_conf in
+ * apisix/upstream.lua.
  */
 export async function findDanglingCertificate(
   store: ConfigStore,
@@ -92,6 +93,12 @@ export function usesUpstream(value: JsonObject, id: string): 'itself' | 'plugin'
   return isSameId(value['upstream_id'], id) ? 'itself' : undefined;
 }
 
+/** By grpc-transcode. */
+export function usesProto({ plugins }: JsonObject, id: string): 'itself' | undefined {
+  const conf = isJsonObject(plugins) ? plugins['grpc-transcode'] : undefined;
+  return isJsonObject(conf) && isSameId(conf['proto_id'], id) ? 'itself' : undefined;
+}
+
 export function usesUpstreamInPlugin(value: JsonObject, id: string): 'plugin' | undefined {
   const plugins = value['plugins'];
   const split = isJsonObject(plugins) ? plugins['traffic-split'] : undefined;
@@ -128,30 +135,48 @@ export interface ConsumerKey {
   readonly field: string;
 }
 
+export function consumerKeysOf(plugins: Definitions): readonly ConsumerKey[] {
+  return [...plugins.values()].flatMap(({ name, consumerKey }) =>
+    consumerKey === undefined ? [] : [{ plugin: name, field: consumerKey }],
+  );
+}
+
+/** A consumer or one of its credentials, which is to be written. */
+export interface CredentialHolder {
+  readonly username: string;
+  /** Undefined: the consumer itself. */
+  readonly credentialId?: string | undefined;
+  readonly value: JsonObject;
+  readonly keys: readonly ConsumerKey[];
+}
+
 /**
- * Why a consumer may not be written: another one has the same credential, so that which of them a
- * request belongs to would be chance. References to secrets are not resolved here. Source:
- * check_duplicate_key in apisix/consumer.lua.
+ * Why a consumer or credential may not be written: another one has the same key, so that whose a
+ * request is would be chance. A consumer may have the keys of its own credentials, but not the other
+ * way round. References to secrets are not resolved here. Source: check_duplicate_key in
+ * apisix/consumer.lua.
  */
 export async function findDuplicateCredential(
   store: ConfigStore,
-  consumer: JsonObject,
-  keys: readonly ConsumerKey[],
+  { username, credentialId, value, keys }: CredentialHolder,
 ): Promise<string | undefined> {
-  const credentials = keys.flatMap(({ plugin, field }) => {
-    const credential = credentialOf(consumer, plugin, field);
+  const wanted = keys.flatMap(({ plugin, field }) => {
+    const credential = credentialOf(value, plugin, field);
     return credential === undefined ? [] : [{ plugin, field, credential }];
   });
-  if (credentials.length === 0) return undefined;
+  if (wanted.length === 0) return undefined;
 
-  for (const { value: other } of await readObjects(store, 'consumers')) {
-    if (other['username'] === consumer['username']) continue;
-    const same = credentials.find(
+  const { items } = await store.list('/consumers/');
+  for (const { key, value: other } of items) {
+    const [, , owner = '', , ownerCredential] = key.split('/');
+    const isOwn = credentialId === undefined || ownerCredential === credentialId;
+    if (!isJsonObject(other) || (owner === username && isOwn)) continue;
+    const same = wanted.find(
       ({ plugin, field, credential }) => credentialOf(other, plugin, field) === credential,
     );
     if (same === undefined) continue;
-    const owner = String(other['username']);
-    return `duplicate ${same.field} of plugin ${same.plugin} found with consumer: ${owner}`;
+    const place = ownerCredential === undefined ? '' : `credential: ${ownerCredential} of `;
+    return `duplicate ${same.field} of plugin ${same.plugin} found with ${place}consumer: ${owner}`;
   }
   return undefined;
 }

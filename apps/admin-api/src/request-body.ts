@@ -1,4 +1,5 @@
 import type { IncomingMessage } from 'node:http';
+import { parseYaml } from '@polygate/config-store';
 import { type Answer, refusal } from './answer.ts';
 import { parseLenientJson } from './lenient-json.ts';
 
@@ -15,8 +16,33 @@ export type BodyResult =
  * what is too large or no JSON (get_body of core/request.lua).
  */
 export async function readJsonBody(request: IncomingMessage): Promise<BodyResult> {
+  const text = await readText(request, BODY_BYTES_MAX);
+  if (typeof text !== 'string') return tooLarge(text, BODY_BYTES_MAX);
+  return text === '' ? { ok: true, value: undefined } : parseJsonBody(text);
+}
+
+/**
+ * Reads a whole configuration: YAML where Content-Type says so, otherwise JSON; `value` is
+ * undefined when there is no body. A refusal does not repeat the body, which may hold secrets.
+ */
+export async function readConfigsBody(
+  request: IncomingMessage,
+  bytesMax: number = BODY_BYTES_MAX,
+): Promise<BodyResult> {
+  const text = await readText(request, bytesMax);
+  if (typeof text !== 'string') return tooLarge(text, bytesMax);
+  if (text === '') return { ok: true, value: undefined };
+  const isYaml = request.headers['content-type']?.startsWith('application/yaml') === true;
+  const body = isYaml ? parseYamlBody(text) : parseJsonBody(text);
+  if (body.ok) return body;
+  const { error_msg } = body.answer.body as { error_msg: string };
+  return { ok: false, answer: refusal(400, error_msg) };
+}
+
+/** The text; the number of bytes, as far as it is known, when there are more than `bytesMax`. */
+async function readText(request: IncomingMessage, bytesMax: number): Promise<string | number> {
   const declaredBytes = Number(request.headers['content-length'] ?? 0);
-  if (declaredBytes > BODY_BYTES_MAX) return tooLarge(declaredBytes);
+  if (declaredBytes > bytesMax) return declaredBytes;
 
   const chunks: Buffer[] = [];
   let bytes = 0;
@@ -24,15 +50,29 @@ export async function readJsonBody(request: IncomingMessage): Promise<BodyResult
   const body = request.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>;
   for await (const chunk of body) {
     bytes += chunk.length;
-    if (bytes > BODY_BYTES_MAX) {
+    if (bytes > bytesMax) {
       // discards the rest; the server's requestTimeout bounds how long
       request.resume();
-      return tooLarge(bytes);
+      return bytes;
     }
     chunks.push(chunk);
   }
-  if (bytes === 0) return { ok: true, value: undefined };
-  return parseJsonBody(Buffer.concat(chunks).toString('utf8'));
+  return Buffer.concat(chunks).toString('utf8');
+}
+
+function parseYamlBody(text: string): BodyResult {
+  let value: unknown;
+  try {
+    value = parseYaml(text);
+  } catch {
+    // the parser's message repeats lines of the body
+    return invalid('invalid yaml request body', text);
+  }
+  if (typeof value !== 'object' || value === null) {
+    return invalid('invalid yaml request body', text);
+  }
+  const fault = faultIn(value, 1);
+  return fault === undefined ? { ok: true, value } : invalid(fault, text);
 }
 
 export function parseJsonBody(text: string): BodyResult {
@@ -63,7 +103,7 @@ function invalid(why: string, text: string): BodyResult {
   return { ok: false, answer: { status: 400, body } };
 }
 
-function tooLarge(bytes: number): BodyResult {
-  const why = `request size ${bytes} is greater than the maximum size ${BODY_BYTES_MAX} allowed`;
+function tooLarge(bytes: number, bytesMax: number): BodyResult {
+  const why = `request size ${bytes} is greater than the maximum size ${bytesMax} allowed`;
   return { ok: false, answer: refusal(400, `invalid request body: ${why}`) };
 }

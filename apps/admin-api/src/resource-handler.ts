@@ -1,4 +1,9 @@
-import { type ConfigStore, StoreError, type WriteOptions } from '@polygate/config-store';
+import {
+  type ConfigStore,
+  type StoredItem,
+  StoreError,
+  type WriteOptions,
+} from '@polygate/config-store';
 import { ConfigError, RESOURCE_SINGULAR } from '@polygate/model';
 import type { Logger } from '@polygate/plugin-sdk';
 import { type Answer, KEY_NOT_FOUND, refusal } from './answer.ts';
@@ -7,19 +12,15 @@ import { isJsonObject, type JsonObject } from './json-object.ts';
 import { type Arguments, filterItems, PAGE_SIZE_REFUSAL, pageOf } from './listing.ts';
 import { mergeInto, setSubPath } from './patch-value.ts';
 import type { PluginSets } from './plugins/plugin-sets.ts';
-import { isDirectlyBelow } from './references.ts';
-import type { Resource, ResourceMethod } from './resources/resource.ts';
+import type { Refusal, Resource, ResourceMethod } from './resources/resource.ts';
+import type { ResourcePath } from './routes/resource-path.ts';
 import { refuseTimestamps, stampPatch, stampWrite } from './timestamps.ts';
-import { validateWrite } from './validate-write.ts';
+import { validateWrite, type WriteRules } from './validate-write.ts';
 
 /** One request for an object or a collection, after authentication and parsing. */
-export interface ResourceRequest {
+export interface ResourceRequest extends ResourcePath {
   readonly method: ResourceMethod;
   readonly resource: Resource;
-  /** Of the path. */
-  readonly id: string | undefined;
-  /** Of the path, behind the id; without a leading slash. */
-  readonly subPath: string;
   /** Parsed JSON; undefined without a body. */
   readonly body: unknown;
   readonly args: Arguments;
@@ -30,10 +31,13 @@ export interface ResourceHandlerOptions {
   readonly plugins: PluginSets;
   readonly envelope: Envelope;
   readonly log: Logger;
+  readonly rules: WriteRules;
 }
 
 /** Ids of the model's pattern, and the longer names of consumers; nothing else can be a key. */
 const ID_PATTERN = /^[\w.-]{1,256}$/;
+/** With the manager in front. */
+const SECRET_ID_PATTERN = /^[\w.-]{1,256}\/[\w.-]{1,256}$/;
 
 /**
  * What all kinds share: reading, writing, patching and deleting, with the status codes and texts of
@@ -44,12 +48,14 @@ export class ResourceHandler {
   readonly #plugins: PluginSets;
   readonly #envelope: Envelope;
   readonly #log: Logger;
+  readonly #rules: WriteRules;
 
-  constructor({ store, plugins, envelope, log }: ResourceHandlerOptions) {
+  constructor({ store, plugins, envelope, log, rules }: ResourceHandlerOptions) {
     this.#store = store;
     this.#plugins = plugins;
     this.#envelope = envelope;
     this.#log = log;
+    this.#rules = rules;
   }
 
   async handle(request: ResourceRequest): Promise<Answer> {
@@ -77,33 +83,36 @@ export class ResourceHandler {
     }
   }
 
-  async #get({ resource }: ResourceRequest, id: string): Promise<Answer> {
-    const item = await this.#read(resource, id);
+  async #get(request: ResourceRequest, id: string): Promise<Answer> {
+    const item = await this.#read(request, id);
     if (item === undefined) return KEY_NOT_FOUND;
     if (item.invalid !== undefined) {
       return refusal(500, `the stored value of ${item.key} is invalid: ${item.invalid}`);
     }
-    return this.#envelope.one(item);
+    return this.#envelope.one(withoutHidden(request.resource, item));
   }
 
-  async #list({ resource, args }: ResourceRequest): Promise<Answer> {
-    const dir = `/${resource.kind}`;
+  async #list({ resource, dir, args }: ResourceRequest): Promise<Answer> {
     const { items } = await this.#store.list(`${dir}/`);
-    const own = items.filter(({ key }) => isDirectlyBelow(key, resource.kind));
+    const own = items.filter(({ key }) => isId(resource, key.slice(dir.length + 1)));
+    // a collection of its own has a placeholder in etcd, one below an object has not
+    if (own.length === 0 && dir !== `/${resource.kind}`) return KEY_NOT_FOUND;
     const found = filterItems(own, args, resource.filterFields);
     const page = pageOf(found, args);
     if (page === undefined) return { status: 400, body: PAGE_SIZE_REFUSAL };
-    return this.#envelope.list(dir, page, found.length);
+    const shown = page.map((item) => withoutHidden(resource, item));
+    return this.#envelope.list(dir, shown, found.length);
   }
 
-  async #put({ resource, id, body }: ResourceRequest, options: WriteOptions): Promise<Answer> {
+  async #put(request: ResourceRequest, options: WriteOptions): Promise<Answer> {
+    const { resource, id, body } = request;
     const conf = readConf(resource, { id, body, needsId: true });
     if (!conf.ok) return conf.answer;
     const { value } = conf;
-    const refused = refuseTimestamps(value) ?? (await this.#refuseWrite(resource, conf.id, value));
-    if (refused !== undefined) return refusal(400, refused);
+    const refused = refuseTimestamps(value) ?? (await this.#refuseWrite(request, conf.id, value));
+    if (refused !== undefined) return answerOf(refused);
 
-    const key = keyOf(resource, conf.id ?? String(value['username']));
+    const key = `${request.dir}/${conf.id ?? String(value['username'])}`;
     if (resource.idSource === 'name') {
       value['id'] = conf.id;
     } else {
@@ -113,26 +122,28 @@ export class ResourceHandler {
     return this.#envelope.written('set', created ? 201 : 200, item);
   }
 
-  async #post({ resource, id, body }: ResourceRequest, options: WriteOptions): Promise<Answer> {
+  async #post(request: ResourceRequest, options: WriteOptions): Promise<Answer> {
+    const { resource, dir, id, body } = request;
     const conf = readConf(resource, { id, body, needsId: false });
     if (!conf.ok) return conf.answer;
     const { value } = conf;
-    const refused =
-      refuseTimestamps(value) ?? (await this.#refuseWrite(resource, undefined, value));
-    if (refused !== undefined) return refusal(400, refused);
+    const refused = refuseTimestamps(value) ?? (await this.#refuseWrite(request, undefined, value));
+    if (refused !== undefined) return answerOf(refused);
 
     stampWrite(value, undefined);
-    const { item } = await this.#store.push(`/${resource.kind}`, value, options);
+    const { item } = await this.#store.push(dir, value, options);
     return this.#envelope.written('create', 201, item);
   }
 
   async #patch(request: ResourceRequest, options: WriteOptions): Promise<Answer> {
     const { resource, id, subPath, body } = request;
-    if (id === undefined) return refusal(400, missingId(resource));
+    if (id === undefined) {
+      return refusal(400, resource.kind === 'secrets' ? 'no secret id' : missingId(resource));
+    }
     if (body === undefined) return refusal(400, 'missing new configuration');
     if (subPath === '' && !isJsonObject(body)) return refusal(400, 'invalid configuration');
 
-    const old = await this.#read(resource, id);
+    const old = await this.#read(request, id);
     if (old === undefined) return KEY_NOT_FOUND;
     const value = isJsonObject(old.value) ? structuredClone(old.value) : {};
     if (subPath === '') {
@@ -147,8 +158,8 @@ export class ResourceHandler {
 
     const conf = readConf(resource, { id, body: value, needsId: true });
     if (!conf.ok) return conf.answer;
-    const refused = await this.#refuseWrite(resource, id, conf.value);
-    if (refused !== undefined) return refusal(400, refused);
+    const refused = await this.#refuseWrite(request, id, conf.value);
+    if (refused !== undefined) return answerOf(refused);
     return this.#swap(old.key, conf.value, { ...options, ifModifiedIndex: old.modifiedIndex });
   }
 
@@ -162,38 +173,39 @@ export class ResourceHandler {
     }
   }
 
-  async #delete({ resource, id, args }: ResourceRequest): Promise<Answer> {
+  async #delete({ resource, dir, id, args }: ResourceRequest): Promise<Answer> {
     if (id === undefined) return refusal(400, missingId(resource));
-    if (!ID_PATTERN.test(id)) return KEY_NOT_FOUND;
+    if (!isId(resource, id)) return KEY_NOT_FOUND;
     if (args['force'] !== 'true') {
       const refused = await resource.refuseDelete?.(this.#store, id);
       if (refused !== undefined) return refusal(400, refused);
     }
     const owned = resource.ownedPrefix?.(id);
     if (owned !== undefined) await this.#store.deletePrefix(owned);
-    const key = keyOf(resource, id);
+    const key = `${dir}/${id}`;
     const deleted = await this.#store.delete(key);
     return deleted === 0 ? KEY_NOT_FOUND : this.#envelope.deleted(key);
   }
 
-  async #read(resource: Resource, id: string) {
-    return ID_PATTERN.test(id) ? this.#store.get(keyOf(resource, id)) : undefined;
+  async #read({ resource, dir }: ResourceRequest, id: string) {
+    return isId(resource, id) ? this.#store.get(`${dir}/${id}`) : undefined;
   }
 
   async #refuseWrite(
-    resource: Resource,
+    { resource, consumer }: ResourceRequest,
     id: string | undefined,
     value: JsonObject,
-  ): Promise<string | undefined> {
+  ): Promise<Refusal | undefined> {
     const { current: plugins, definitions } = this.#plugins;
     try {
-      const warnings = validateWrite(resource, { id, value, plugins, definitions });
+      const write = { id, value, plugins, definitions, rules: this.#rules };
+      const warnings = validateWrite(resource, write);
       for (const warning of warnings) this.#log.warn(`${warning}, accepting it: it is disabled`);
     } catch (error) {
       if (error instanceof ConfigError) return error.message;
       throw error;
     }
-    return resource.refuseWrite?.({ store: this.#store, plugins, id, value });
+    return resource.refuseWrite?.({ store: this.#store, plugins, id, value, consumer });
   }
 }
 
@@ -225,7 +237,10 @@ function readConf(
   if (id !== undefined && own !== undefined && asId(own) !== id) {
     return refuse(`wrong ${label} id`);
   }
-  // the schema has the last word on what an id may look like
+  // the schema has the last word on what an id may look like; those of secrets say nothing of it
+  if (resource.kind === 'secrets' && !isId(resource, id ?? asId(own))) {
+    return refuse(`wrong ${label} id`);
+  }
   value['id'] = id ?? own;
   return { ok: true, id: id ?? asId(own), value };
 }
@@ -238,8 +253,18 @@ function missingId(resource: Resource): string {
   return `missing ${RESOURCE_SINGULAR[resource.kind]} id`;
 }
 
-function keyOf(resource: Resource, id: string): string {
-  return `/${resource.kind}/${id}`;
+function isId({ kind }: Resource, id: string): boolean {
+  return (kind === 'secrets' ? SECRET_ID_PATTERN : ID_PATTERN).test(id);
+}
+
+function answerOf(refused: Refusal): Answer {
+  return typeof refused === 'string' ? refusal(400, refused) : refused;
+}
+
+function withoutHidden({ hiddenFields }: Resource, item: StoredItem): StoredItem {
+  if (hiddenFields === undefined || !isJsonObject(item.value)) return item;
+  const shown = Object.entries(item.value).filter(([field]) => !hiddenFields.includes(field));
+  return { ...item, value: Object.fromEntries(shown) };
 }
 
 function readTtl(ttl: string | undefined): number | undefined | 'invalid' {

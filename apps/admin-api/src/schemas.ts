@@ -10,9 +10,12 @@ import {
 import type { PluginDefinition } from '@polygate/plugin-sdk';
 import { type Answer, refusal } from './answer.ts';
 
-/** `route`, `plugin_config` …: the names of apisix/schema_def.lua. */
+/** `route`, `plugin_config` …: the names of apisix/schema_def.lua, which has none for secrets. */
 const KIND_BY_SCHEMA_NAME = new Map<string, ResourceKind>(
-  RESOURCE_KINDS.map((kind) => [RESOURCE_SINGULAR[kind].replaceAll(' ', '_'), kind]),
+  RESOURCE_KINDS.filter((kind) => kind !== 'secrets').map((kind) => [
+    RESOURCE_SINGULAR[kind].replaceAll(' ', '_'),
+    kind,
+  ]),
 );
 
 export function describeSchema(name: string): Answer {

@@ -5,12 +5,13 @@ import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import type { Tracer } from '@opentelemetry/api';
 import type { AdminConfig, GatewayConfig, ListenAddress } from '@polygate/chassis';
-import type { ConfigStore } from '@polygate/config-store';
+import { type ConfigStore, MemoryStore } from '@polygate/config-store';
 import type { Logger } from '@polygate/plugin-sdk';
 import { PLUGIN_DEFINITIONS } from '@polygate/plugins/definitions';
 import { controlService, startGrpcServer } from '@polygate/rpc';
 import { type KeyRing, makeKeyRing, resolveAdminKeys } from './admin-key.ts';
 import { createApp } from './app.ts';
+import { encryptedStore } from './store/encrypted-store.ts';
 import { ControlService } from './control/control-service.ts';
 import type { PluginNames } from './plugins/plugin-set.ts';
 import { PluginSets } from './plugins/plugin-sets.ts';
@@ -44,7 +45,15 @@ const REQUEST_TIMEOUT_MS = 60_000;
  * cannot be bound, the admin key cannot be kept or `allow_admin` holds no CIDR.
  */
 export async function startAdminApi(options: AdminApiOptions): Promise<AdminApi> {
-  const { config, store, log, loadPluginList, tracer } = options;
+  const { config, log, loadPluginList, tracer } = options;
+  const store = encryptedStore({
+    store: options.store,
+    encryption: config.dataEncryption,
+    plugins: PLUGIN_DEFINITIONS,
+    log,
+  });
+  const standaloneStore = options.store instanceof MemoryStore ? options.store : undefined;
+  warnOfPublicKeyring(config, log);
   const plugins = new PluginSets({
     definitions: PLUGIN_DEFINITIONS,
     initial: config,
@@ -57,7 +66,7 @@ export async function startAdminApi(options: AdminApiOptions): Promise<AdminApi>
     control.reloadPlugins({ generation, names: [...names] }),
   );
   const keyRing = await openKeyRing(config, log);
-  const app = createApp({ config, store, log, plugins, control, keyRing, tracer });
+  const app = createApp({ config, store, standaloneStore, log, plugins, control, keyRing, tracer });
 
   const handle = app.callback();
   const server = await makeServer(config.admin, (request, response) => {
@@ -85,6 +94,20 @@ export async function startAdminApi(options: AdminApiOptions): Promise<AdminApi>
       await Promise.all([closeServer(server, graceMs), grpc.stop(graceMs), corrected]);
     },
   };
+}
+
+/** APISIX's defaults: whoever reads its source can decrypt what they encrypt. */
+const PUBLIC_KEYS: ReadonlySet<string | undefined> = new Set([
+  'qeddd145sfvddff3',
+  'edd1c9f0985e76a2',
+]);
+
+function warnOfPublicKeyring({ dataEncryption }: GatewayConfig, log: Logger): void {
+  if (!dataEncryption.enabled || !PUBLIC_KEYS.has(dataEncryption.keyring[0])) return;
+  log.warn(
+    'secrets in the configuration are encrypted with a key that is publicly known, as in APISIX: ' +
+      'put one of your own in front of apisix.data_encryption.keyring',
+  );
 }
 
 async function openKeyRing(config: GatewayConfig, log: Logger): Promise<KeyRing | undefined> {

@@ -33,7 +33,7 @@ test('every fault is named with its kind, id and place', async () => {
       'text',
     ],
     consumers: [{ username: 'jack' }, { username: 'jack' }],
-    ssls: [{ id: 1 }],
+    scripts: [{ id: 1 }],
     services: {},
   });
   expect(status).toBe(400);
@@ -51,7 +51,7 @@ test('every fault is named with its kind, id and place', async () => {
     at('routes', 'r2', 2, 'unknown plugin [nope]'),
     at('routes', '', 3, 'expected an object'),
     at('consumers', 'jack', 1, 'found duplicate username jack in consumers'),
-    at('ssls', 1, 0, 'Unsupported resource type: ssls'),
+    at('scripts', 1, 0, 'Unsupported resource type: scripts'),
     { resource_type: 'services', error: 'services must be a list' },
   ]);
 });

@@ -3,9 +3,9 @@ import { type Answer, refusal } from './answer.ts';
 import { isJsonObject, type JsonObject } from './json-object.ts';
 import type { PluginSets } from './plugins/plugin-sets.ts';
 import { findResource } from './resources/resources.ts';
-import { validateWrite } from './validate-write.ts';
+import { validateWrite, type WriteRules } from './validate-write.ts';
 
-interface Fault {
+export interface Fault {
   readonly resource_type: string;
   readonly resource_id?: unknown;
   /** Of the item in its list, from 0. */
@@ -20,11 +20,13 @@ const VERSION_SUFFIX = '_conf_version';
  * are not followed. 200, or 400 with every fault. Source: apisix/admin/config_validate.lua, which
  * takes YAML too.
  */
-export function validateConfigs(body: unknown, plugins: PluginSets): Answer {
+export function validateConfigs(body: unknown, plugins: PluginSets, rules: WriteRules): Answer {
   if (body === undefined) return refusal(400, 'invalid request body: empty request body');
   if (!isJsonObject(body)) return refusal(400, 'invalid request body: expected an object');
   const errors = Object.entries(body).flatMap(([key, value]) =>
-    key.endsWith(VERSION_SUFFIX) ? versionFaults(key, value) : listFaults(key, value, plugins),
+    key.endsWith(VERSION_SUFFIX)
+      ? versionFaults(key, value)
+      : findFaults(key, value, { plugins, rules }),
   );
   if (errors.length === 0) return { status: 200, body: {} };
   return { status: 400, body: { error_msg: 'Configuration validation failed', errors } };
@@ -36,7 +38,13 @@ function versionFaults(key: string, version: unknown): Fault[] {
   return [{ resource_type: key.slice(0, -VERSION_SUFFIX.length), error }];
 }
 
-function listFaults(kind: string, items: unknown, plugins: PluginSets): Fault[] {
+export interface Against {
+  readonly plugins: PluginSets;
+  readonly rules: WriteRules;
+}
+
+/** What is wrong with the items of one kind, in their order. */
+export function findFaults(kind: string, items: unknown, against: Against): Fault[] {
   if (!Array.isArray(items)) return [{ resource_type: kind, error: `${kind} must be a list` }];
   const seen = new Set<unknown>();
   return items.flatMap((item: unknown, index) => {
@@ -45,7 +53,7 @@ function listFaults(kind: string, items: unknown, plugins: PluginSets): Fault[] 
     const resource_id = id ?? username ?? '';
     const own = id ?? (kind === 'consumers' ? username : undefined);
     const errors = [
-      isJsonObject(item) ? itemFault(kind, value, plugins) : 'expected an object',
+      isJsonObject(item) ? itemFault(kind, value, against) : 'expected an object',
       own !== undefined && seen.has(own) ? duplicateFault(kind, value) : undefined,
     ];
     seen.add(own);
@@ -58,18 +66,22 @@ function listFaults(kind: string, items: unknown, plugins: PluginSets): Fault[] 
 function itemFault(
   kind: string,
   value: JsonObject,
-  { current, definitions }: PluginSets,
+  { plugins: { current, definitions }, rules }: Against,
 ): string | undefined {
-  const resource = findResource(kind);
+  const resource = findResource(kindOf(kind, value));
   if (resource === undefined) return `Unsupported resource type: ${kind}`;
   const { id } = value;
   const isId = typeof id === 'string' || typeof id === 'number';
+  if (kind === 'secrets' && !String(id).includes('/')) {
+    return `invalid secret id: ${isId ? id : 'nil'}`;
+  }
   try {
     validateWrite(resource, {
       id: isId && resource.idSource !== 'username' ? String(id) : undefined,
       value,
       plugins: current,
       definitions,
+      rules,
     });
     return undefined;
   } catch (error) {
@@ -78,7 +90,14 @@ function itemFault(
   }
 }
 
+/** Credentials stand among the consumers, with the consumer's name in their ids. */
+function kindOf(kind: string, { id }: JsonObject): string {
+  const isCredential = typeof id === 'string' && id.includes('/credentials/');
+  if (kind === 'credentials') return '';
+  return kind === 'consumers' && isCredential ? 'credentials' : kind;
+}
+
 function duplicateFault(kind: string, { id, username }: JsonObject): string {
-  const what = kind === 'consumers' && id === undefined ? 'username' : 'id';
+  const what = kind !== 'consumers' ? 'id' : id === undefined ? 'username' : 'credential id';
   return `found duplicate ${what} ${String(id ?? username)} in ${kind}`;
 }

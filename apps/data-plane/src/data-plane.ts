@@ -2,13 +2,22 @@ import { randomUUID } from 'node:crypto';
 import { hostname } from 'node:os';
 import { reloadPluginList } from '@polygate/chassis';
 import type { GatewayConfig, ListenAddress, Logger } from '@polygate/chassis';
+import { EMPTY_REVISION } from '@polygate/config-store';
 import type { ConfigStore, WatchEvent } from '@polygate/config-store';
 import { PLUGIN_DEFINITIONS } from '@polygate/plugins/definitions';
 import type { PluginDefinition } from '@polygate/plugin-sdk';
-import type { PluginSelection } from './config/config-item.ts';
+import type { ConfigUpdate, PluginSelection } from './config/config-item.ts';
 import { ConfigState } from './config/config-state.ts';
 import type { RejectedItem } from './config/config-state.ts';
+import { environmentVariables } from './config/secrets/environment-reference.ts';
+import { SecretCache } from './config/secrets/secret-cache.ts';
 import { ControlLink } from './control/control-link.ts';
+import { collectGarbage } from './control-api/collect-garbage.ts';
+import { startControlApi } from './control-api/control-api.ts';
+import type { ControlApi } from './control-api/control-api.ts';
+import type { ControlView } from './control-api/control-view.ts';
+import type { DebugFile } from './control-api/debug-file.ts';
+import { startDebugMode } from './control-api/debug-mode.ts';
 import { exporterSettings, metricPrefix } from './metrics/exporter-settings.ts';
 import { processMetrics } from './metrics/gateway-metrics.ts';
 import type { MetricSnapshot } from './metrics/metric-snapshot.ts';
@@ -24,6 +33,9 @@ const VERSION = packageJson.version;
 /** About 13 MiB: 512 Ki counters exact over all workers. */
 const COUNTERS = 512 * 1024;
 
+/** How often it is looked whether a secret is due to be fetched again. */
+const SECRETS_LOOK_MS = 1000;
+
 export interface DataPlaneOptions {
   readonly config: GatewayConfig;
   readonly store: ConfigStore;
@@ -37,6 +49,8 @@ export interface DataPlane {
   readonly listen: readonly ListenAddress[];
   /** Of the Prometheus exporter; undefined when there is none. */
   readonly metricsPort: number | undefined;
+  /** Of the Control API; undefined when it is off, or its port is taken. */
+  readonly controlPort: number | undefined;
   isReady(): boolean;
   /** Revision that every worker serves. */
   appliedRevision(): number;
@@ -52,6 +66,7 @@ export async function startDataPlane(options: DataPlaneOptions): Promise<DataPla
 
 class RunningDataPlane implements DataPlane {
   readonly #options: DataPlaneOptions;
+  readonly #secrets: SecretCache;
   readonly #state: ConfigState;
   readonly #pool: WorkerPool;
   readonly #abort = new AbortController();
@@ -61,8 +76,12 @@ class RunningDataPlane implements DataPlane {
   #selection: PluginSelection;
   #control: ControlLink | undefined;
   #exporter: MetricsExporter | undefined;
+  #controlApi: ControlApi | undefined;
+  #debugMode: DebugFile | undefined;
+  readonly #instanceId = randomUUID();
   #watching: Promise<void> = Promise.resolve();
   #begun = false;
+  #secretTimer: NodeJS.Timeout | undefined;
   #storeConnected = true;
 
   constructor(options: DataPlaneOptions) {
@@ -76,7 +95,16 @@ class RunningDataPlane implements DataPlane {
     this.serving.catch(() => undefined);
     const names = selectPluginNames(config.plugins, log);
     this.#selection = { generation: 1, names, attr: config.pluginAttr };
-    this.#state = new ConfigState(definitionsOf(names), log);
+    this.#secrets = new SecretCache({
+      variables: environmentVariables(process.env, config.nginxEnvs),
+      ...config.secretCache,
+      log,
+    });
+    this.#state = new ConfigState(definitionsOf(names), log, {
+      encryption: config.dataEncryption,
+      resolve: (reference) => this.#secrets.resolve(reference),
+      unknownPlugins: isStandalone(config) ? 'reject' : 'skip',
+    });
     this.#pool = new WorkerPool({
       start: { config, counters: allocateCounters(COUNTERS), version: VERSION },
       workers: config.workers,
@@ -96,10 +124,10 @@ class RunningDataPlane implements DataPlane {
         log,
       });
     }
-    if (config.configProvider === 'etcd' || config.configProvider === 'embedded') {
+    if (!isStandalone(config)) {
       this.#control = new ControlLink({
         address: config.polygate.control.address,
-        instanceId: randomUUID(),
+        instanceId: this.#instanceId,
         version: VERSION,
         log,
         report: () => ({
@@ -111,7 +139,15 @@ class RunningDataPlane implements DataPlane {
         onReloadPlugins: (_, names) => this.#reloadPlugins(names),
       });
     }
+    this.#controlApi = await this.#startControlApi();
+    this.#debugMode = await startDebugMode({
+      configDir: config.configDir,
+      log,
+      plugins: () => [...definitionsOf(this.#selection.names).values()],
+      set: (on) => this.#pool.setDebugMode(on),
+    });
     this.#watching = this.#watch();
+    this.#secretTimer = setInterval(() => void this.#refreshSecrets(), SECRETS_LOOK_MS);
   }
 
   get listen(): readonly ListenAddress[] {
@@ -122,8 +158,15 @@ class RunningDataPlane implements DataPlane {
     return this.#exporter?.port;
   }
 
+  get controlPort(): number | undefined {
+    return this.#controlApi?.port;
+  }
+
+  /** Driven by the Admin API it answers before there is a configuration, but is not ready. */
   isReady(): boolean {
-    return this.#pool.isServing;
+    const isGiven =
+      this.#options.config.configProvider !== 'memory' || this.appliedRevision() > EMPTY_REVISION;
+    return this.#pool.isServing && isGiven;
   }
 
   appliedRevision(): number {
@@ -132,10 +175,13 @@ class RunningDataPlane implements DataPlane {
 
   async stop(graceMs: number): Promise<void> {
     this.#abort.abort();
+    clearInterval(this.#secretTimer);
     this.#control?.close();
     await this.#watching;
     await this.#pool.stop(graceMs);
     await this.#exporter?.close();
+    this.#debugMode?.close();
+    await this.#controlApi?.close();
   }
 
   async #watch(): Promise<void> {
@@ -143,7 +189,7 @@ class RunningDataPlane implements DataPlane {
     try {
       for await (const event of store.watch(this.#abort.signal)) {
         if (event.kind !== 'status') {
-          this.#onEvent(event);
+          await this.#onEvent(event);
           continue;
         }
         this.#storeConnected = event.connected;
@@ -156,20 +202,37 @@ class RunningDataPlane implements DataPlane {
     }
   }
 
-  #onEvent(event: Exclude<WatchEvent, { kind: 'status' }>): void {
-    const names = pluginNamesOf(event);
+  async #onEvent(event: Exclude<WatchEvent, { kind: 'status' }>): Promise<void> {
+    const names = pluginNamesOf(event, this.#options.log);
     const isOther = names !== undefined && this.#select(names);
     if (!this.#begun) {
-      this.#begun = true;
       this.#state.selectPlugins(definitionsOf(this.#selection.names));
-      const first = { ...this.#state.apply(event), plugins: this.#selection };
+      const update = await this.#withSecrets(event);
+      this.#begun = true;
+      const first = { ...update, plugins: this.#selection };
       this.#pool.begin(first).catch((error: unknown) => this.#rejectServing(error as Error));
     } else {
-      const update = this.#state.apply(event);
+      const update = await this.#withSecrets(event);
       if (isOther) this.#sendSelection();
       else this.#pool.send(update);
     }
     this.#onProgress();
+  }
+
+  /** Applies it, and again once the secrets that it refers to are there: no worker waits for them. */
+  async #withSecrets(event: Exclude<WatchEvent, { kind: 'status' }>): Promise<ConfigUpdate> {
+    const isOther = this.#secrets.observe(event);
+    const update = this.#state.apply(event);
+    if (!isOther && !this.#secrets.isDue) return update;
+    await this.#secrets.refresh(this.#abort.signal);
+    return this.#secrets.askAnew(() => this.#state.revalidate());
+  }
+
+  async #refreshSecrets(): Promise<void> {
+    const changed = await this.#secrets.refresh(this.#abort.signal);
+    if (!changed || !this.#begun || this.#abort.signal.aborted) return;
+    this.#pool.send(this.#secrets.askAnew(() => this.#state.revalidate()));
+    this.#options.log.info('secrets have changed: the configuration is built anew');
   }
 
   /** Whether it is another set than before. */
@@ -189,6 +252,11 @@ class RunningDataPlane implements DataPlane {
     } catch (error) {
       log.error(`plugin_attr stays as it was: ${String(error)}`);
     }
+    this.#takePlugins(wanted, attr);
+  }
+
+  #takePlugins(wanted: readonly string[] | undefined, attr: PluginSelection['attr']): void {
+    const { log } = this.#options;
     this.#selection = {
       generation: this.#selection.generation + 1,
       names: selectPluginNames(wanted, log),
@@ -196,6 +264,46 @@ class RunningDataPlane implements DataPlane {
     };
     this.#sendSelection();
     log.info('plugins reloaded');
+  }
+
+  /** A data plane whose port is taken, as by another one on this machine, serves on without it. */
+  async #startControlApi(): Promise<ControlApi | undefined> {
+    const { config, log } = this.#options;
+    const { enabled, host, port } = config.control;
+    if (!enabled) return undefined;
+    const productName = config.serverTokens ? `Polygate/${VERSION}` : 'Polygate';
+    try {
+      return await startControlApi({ host, port, productName, view: this.#controlView(), log });
+    } catch (error) {
+      log.error(`no Control API: ${String(error)}`);
+      return undefined;
+    }
+  }
+
+  #controlView(): ControlView {
+    const { config } = this.#options;
+    const source = isStandalone(config)
+      ? { keyPrefix: '', hasCreatedIndex: false }
+      : { keyPrefix: config.etcd.prefix, hasCreatedIndex: true };
+    return {
+      source,
+      items: () => this.#state.written(),
+      plugins: () => [...definitionsOf(this.#selection.names).values()],
+      // No health checks yet: as before the first request in APISIX.
+      checkedNodes: () => [],
+      reloadPlugins: () => {
+        const { plugins, pluginAttr } = reloadPluginList(config.file);
+        this.#takePlugins(plugins, pluginAttr);
+      },
+      collectGarbage,
+      serverInfo: () => ({
+        boot_time: Math.floor(Date.now() / 1000 - process.uptime()),
+        etcd_version: 'unknown',
+        hostname: hostname(),
+        id: this.#instanceId,
+        version: VERSION,
+      }),
+    };
   }
 
   #sendSelection(): void {
@@ -226,6 +334,11 @@ class RunningDataPlane implements DataPlane {
     }));
     return [...this.#state.rejected, ...compiled];
   }
+}
+
+/** Written by hand: what is wrong in it is better said than served in part. */
+function isStandalone({ configProvider }: GatewayConfig): boolean {
+  return configProvider !== 'etcd' && configProvider !== 'embedded';
 }
 
 function definitionsOf(names: readonly string[]): ReadonlyMap<string, PluginDefinition> {

@@ -21,6 +21,8 @@ export interface RunningGateway {
   readonly plane: DataPlane;
   readonly store: ConfigStore;
   readonly port: number;
+  /** Of the configuration file, `config.yaml`. */
+  readonly folder: string;
   /** Lines of the main thread's log. */
   readonly lines: readonly string[];
   /** Writes, with the id as the Admin API adds it, and waits until every worker serves it. */
@@ -36,12 +38,16 @@ export interface RunningGateway {
 export async function runGateway(options: {
   workers?: number;
   more?: string;
+  /** `config_provider`; `yaml` goes with a MemoryStore. Default embedded. */
+  provider?: string;
+  /** YAML of one mapping's members, for `apisix`. */
+  apisix?: string;
   store?: ConfigStore;
   before?: (store: ConfigStore) => Promise<void>;
 }): Promise<RunningGateway> {
   const folder = await mkdtemp(join(tmpdir(), 'polygate-plane-'));
   const file = join(folder, 'config.yaml');
-  await writeFile(file, configText(folder, options.workers ?? 1, options.more ?? ''));
+  await writeFile(file, configText(folder, options));
   const lines: string[] = [];
   const stream = { write: (line: string): boolean => lines.push(line) > 0 };
   const log = createLogger({ level: 'info', format: 'text', service: 'test', stream });
@@ -58,11 +64,13 @@ export async function runGateway(options: {
     plane,
     store,
     port,
+    folder,
     lines,
     applied,
     async put(key, value) {
-      const id = key.split('/')[2];
-      const stored = id === undefined || key.startsWith('/consumers/') ? value : { id, ...value };
+      const [, kind, name, , credentialId] = key.split('/');
+      const id = kind === 'consumers' ? credentialId : name;
+      const stored = id === undefined ? value : { id, ...value };
       last = (await store.put(key, stored)).item.modifiedIndex;
       await applied();
     },
@@ -80,13 +88,23 @@ export async function runGateway(options: {
   };
 }
 
-function configText(folder: string, workers: number, more: string): string {
+function configText(
+  folder: string,
+  {
+    workers = 1,
+    more = '',
+    apisix = '',
+    provider = 'embedded',
+  }: { workers?: number; more?: string; apisix?: string; provider?: string },
+): string {
   return `
 apisix:
   node_listen: [{ ip: 127.0.0.1, port: 0 }]
+  ${apisix.includes('control') ? '' : 'control: { port: 0 }'}
+  ${apisix}
 deployment:
   role: traditional
-  role_traditional: { config_provider: embedded }
+  role_traditional: { config_provider: ${provider} }
 nginx_config: { worker_processes: ${workers}, error_log_level: error }
 polygate: { run_dir: ${folder} }
 ${more.includes('plugin_attr') ? '' : 'plugin_attr: { prometheus: { enable_export_server: false } }'}

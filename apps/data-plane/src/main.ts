@@ -2,6 +2,7 @@
 import {
   createLogger,
   loadConfig,
+  logFindings,
   runMain,
   runUntilStopped,
   startHealthServer,
@@ -13,10 +14,11 @@ await runMain('data-plane', async (configFile) => {
   const config = loadConfig(configFile);
   const { errorLogLevel: level, polygate, status } = config;
   const log = createLogger({ level, format: polygate.logFormat, service: 'data-plane' });
-  for (const warning of config.warnings) log.warn(warning);
-  if (config.configProvider === 'embedded') {
+  logFindings(config, log);
+  if (config.configProvider === 'embedded' || config.configProvider === 'memory') {
     throw new Error(
-      'the embedded store is for the all-in-one process: set config_provider to etcd',
+      `the ${config.configProvider} store is for the all-in-one process: ` +
+        'set config_provider to etcd',
     );
   }
 

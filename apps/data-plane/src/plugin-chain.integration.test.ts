@@ -178,6 +178,62 @@ describe('plugins of a request', () => {
   });
 });
 
+describe('credentials', () => {
+  const jack = { username: 'jack', labels: { custom_id: 'no-7' }, plugins: mark('jack') };
+  const identity = async (key: string): Promise<unknown[]> => {
+    const { status, text, headers } = await withKey(key);
+    if (status !== 200) return [status];
+    const seen = JSON.parse(text).headers;
+    return [
+      headers['x-mark'],
+      seen['x-consumer-username'],
+      seen['x-credential-identifier'],
+      seen['x-consumer-custom-id'],
+    ];
+  };
+  const putCredential = (id: string, key: string): Promise<void> =>
+    gateway.put(`/consumers/jack/credentials/${id}`, { plugins: { 'key-auth': { key } } });
+  beforeEach(() =>
+    gateway.put('/routes/r', { uri: '/r', upstream: upstream(), plugins: { 'key-auth': {} } }),
+  );
+
+  test('authenticate their consumer, whose plugins run', async () => {
+    await gateway.put('/consumers/jack', jack);
+    await putCredential('a', 'first');
+    await putCredential('b', 'second');
+    expect(await identity('first')).toEqual(['jack', 'jack', 'a', 'no-7']);
+    expect(await identity('second')).toEqual(['jack', 'jack', 'b', 'no-7']);
+    expect(await identity('third')).toEqual([401]);
+  });
+
+  test('stand beside the consumer’s own key, which carries no credential', async () => {
+    await gateway.put('/consumers/jack', {
+      ...jack,
+      plugins: { ...jack.plugins, 'key-auth': { key: 'own' } },
+    });
+    await putCredential('a', 'first');
+    expect(await identity('own')).toEqual(['jack', 'jack', undefined, 'no-7']);
+    const forged = { apikey: 'own', 'X-Credential-Identifier': 'a' };
+    const { text } = await gateway.get('/r', { headers: forged });
+    expect(JSON.parse(text).headers).not.toHaveProperty('x-credential-identifier');
+    expect(await identity('first')).toEqual(['jack', 'jack', 'a', 'no-7']);
+  });
+
+  test('follow changes of themselves and of their consumer', async () => {
+    await putCredential('a', 'first');
+    expect(await identity('first')).toEqual([401]);
+    await gateway.put('/consumers/jack', jack);
+    expect(await identity('first')).toEqual(['jack', 'jack', 'a', 'no-7']);
+    await gateway.put('/consumers/jack', { ...jack, plugins: mark('changed') });
+    expect(await identity('first')).toEqual(['changed', 'jack', 'a', 'no-7']);
+    await putCredential('a', 'renewed');
+    expect(await identity('first')).toEqual([401]);
+    expect(await identity('renewed')).toEqual(['changed', 'jack', 'a', 'no-7']);
+    await gateway.remove('/consumers/jack/credentials/a');
+    expect(await identity('renewed')).toEqual([401]);
+  });
+});
+
 describe('references', () => {
   test('to a missing service or plugin config answer 404 and 503', async () => {
     await gateway.put('/routes/r', { uri: '/r', service_id: 'gone' });

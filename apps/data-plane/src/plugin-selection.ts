@@ -19,19 +19,35 @@ export function selectPluginNames(wanted: readonly string[] | undefined, log: Lo
   return all.map(({ name }) => name).filter((name) => wanted.includes(name));
 }
 
-/** The newest list in the event, when it has a valid one: `[{"name": …, "stream": true}, …]`. */
+/**
+ * The newest list in the event, `[{"name": …, "stream": true}, …]`. Undefined without one, and for
+ * one that breaks a rule: the log says so, and what was selected before stays.
+ */
 export function pluginNamesOf(
   event: Exclude<WatchEvent, { kind: 'status' }>,
+  log: Logger,
 ): readonly string[] | undefined {
   const items =
     event.kind === 'resync'
       ? event.items
       : event.changes.flatMap((change) => (change.kind === 'put' ? change.item : []));
   const value = items.findLast(({ key }) => key === PLUGINS_KEY)?.value;
-  if (!Array.isArray(value)) return undefined;
-  return (value as unknown[]).flatMap((entry) => {
-    if (typeof entry !== 'object' || entry === null) return [];
-    const { name, stream } = entry as { name?: unknown; stream?: unknown };
-    return typeof name === 'string' && stream !== true ? name : [];
-  });
+  if (value === undefined) return undefined;
+  if (!Array.isArray(value) || !value.every(isListedPlugin)) {
+    log.error(`failed to check item data of [plugins]: expected a list of {"name", "stream"}`);
+    return undefined;
+  }
+  return value.flatMap(({ name, stream }) => (stream === true ? [] : name));
+}
+
+interface ListedPlugin {
+  readonly name: string;
+  readonly stream?: boolean;
+}
+
+function isListedPlugin(entry: unknown): entry is ListedPlugin {
+  if (typeof entry !== 'object' || entry === null) return false;
+  const { name, stream } = entry as { name?: unknown; stream?: unknown };
+  const isFlag = stream === undefined || typeof stream === 'boolean';
+  return typeof name === 'string' && name !== '' && isFlag;
 }

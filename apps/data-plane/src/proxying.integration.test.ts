@@ -146,7 +146,9 @@ describe('proxying', () => {
 
   test('answers 503 when the node has no address', async () => {
     await gateway.put('/routes/unresolved', { uri: '/unresolved', upstream: to('no.invalid:80') });
-    expect((await gateway.get('/unresolved')).status).toBe(503);
+    const { status, headers } = await gateway.get('/unresolved');
+    expect(status).toBe(503);
+    expect(headers).not.toHaveProperty('x-apisix-upstream-status');
   });
 
   test('answers 503 without a usable node, 502 without the upstream', async () => {
@@ -185,5 +187,36 @@ describe('proxying', () => {
   test('refuses what is no request: bad escapes, paths out of the root', async () => {
     expect((await gateway.get('/%zz')).status).toBe(400);
     expect((await gateway.get('/../../etc/passwd')).status).toBe(400);
+  });
+});
+
+describe('X-APISIX-Upstream-Status', () => {
+  const statusesOf = async (one: RunningGateway, code: number): Promise<Set<unknown>> => {
+    const last = await startUpstream((_, response) => response.writeHead(code).end());
+    await one.put('/routes/status', { uri: '/status', upstream: to(await deadNode(), last.node) });
+    const seen = new Set<unknown>();
+    for (let i = 0; i < 4; i++) {
+      seen.add((await one.get('/status')).headers['x-apisix-upstream-status']);
+    }
+    await last.close();
+    return seen;
+  };
+
+  test('lists every try, where the last one failed', async () => {
+    expect(await statusesOf(gateway, 500)).toEqual(new Set(['500', '502, 500']));
+    expect(await statusesOf(gateway, 404)).toEqual(new Set([undefined]));
+  });
+
+  test('is always there when the configuration says so, and not on answers of our own', async () => {
+    const other = await runGateway({
+      apisix: 'show_upstream_status_in_response_header: true\n  enable_server_tokens: false',
+    });
+    expect(await statusesOf(other, 200)).toEqual(new Set(['200', '502, 200']));
+    const { headers } = await other.get('/nowhere');
+    expect([headers['x-apisix-upstream-status'], headers['server']]).toEqual([
+      undefined,
+      'Polygate',
+    ]);
+    await other.stop();
   });
 });

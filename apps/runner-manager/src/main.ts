@@ -2,6 +2,7 @@
 import {
   createLogger,
   loadConfig,
+  logFindings,
   runMain,
   runUntilStopped,
   startTelemetry,
@@ -13,7 +14,7 @@ await runMain('runner-manager', async (configFile) => {
   const config = loadConfig(configFile);
   const { errorLogLevel: level, polygate } = config;
   const log = createLogger({ level, format: polygate.logFormat, service: 'runner-manager' });
-  for (const warning of config.warnings) log.warn(warning);
+  logFindings(config, log);
   const telemetry = await startTelemetry(polygate.telemetry, 'runner-manager', log);
   const manager = await startRunnerManager(managerOptionsFrom(config, log, telemetry.tracer));
   console.log(`runner manager on ${manager.address}`);

@@ -192,7 +192,7 @@ test.each<[string, FakeRunnerScript['onRequestCall'], number, string]>([
   },
 );
 
-test('an answer without an id passes for a runner that is not held to it, one of another does not', async () => {
+test('an answer without an id passes where the runner is not held to it', async () => {
   const { fake, caller } = await start({ onRequestCall: (_r, p) => p.answer(0) }, {}, false);
   expect(actionOf(await caller.request()).$case).toBe('continue');
   fake.use({ onRequestCall: ({ id }, p) => p.answer(id + 1) });

@@ -1,6 +1,8 @@
 export { CommandLineError, readCommandLine, usage } from './command-line.ts';
 export type { CommandLine } from './command-line.ts';
 export { ConfigFileError } from './config/config-file-error.ts';
+export { parseDebugFile } from './config/debug-file.ts';
+export type { DebugSettings } from './config/debug-file.ts';
 export type {
   AccessLogConfig,
   AdminConfig,
@@ -26,6 +28,7 @@ export type {
 export { loadConfig, reloadPluginList } from './config/load-config.ts';
 export { HealthState, startHealthServer } from './health-server.ts';
 export type { HealthServer, HealthServerOptions } from './health-server.ts';
+export { logFindings } from './log-findings.ts';
 export { createLogger } from './logger.ts';
 export type { LogFields, Logger, LoggerOptions } from './logger.ts';
 export { runMain } from './run-main.ts';

@@ -17,5 +17,18 @@ export type { EtcdTlsOptions } from './etcd/etcd-connection.ts';
 export { EtcdStore, type EtcdStoreOptions, openEtcdStore } from './etcd/etcd-store.ts';
 export { FileStore, type FileStoreOptions, openFileStore } from './file/file-store.ts';
 export { openConfigStore } from './open-config-store.ts';
-export type { StandaloneFormat } from './file/standalone-document.ts';
+export {
+  COLLECTIONS,
+  parseYaml,
+  readStandalone,
+  type StandaloneDocument,
+  type StandaloneFormat,
+  type StandaloneItem,
+} from './file/standalone-document.ts';
+export {
+  EMPTY_REVISION,
+  MemoryStore,
+  type MemoryStoreOptions,
+  type ReplaceOptions,
+} from './memory/memory-store.ts';
 export type { StoreLog } from './store-log.ts';

@@ -4,6 +4,7 @@ import type { ConfigStore } from './config-store.ts';
 import { openEmbeddedStore } from './embedded/embedded-store.ts';
 import { openEtcdStore } from './etcd/etcd-store.ts';
 import { openFileStore } from './file/file-store.ts';
+import { MemoryStore } from './memory/memory-store.ts';
 import type { StoreLog } from './store-log.ts';
 
 /** The store that a configuration file names. */
@@ -16,6 +17,8 @@ export function openConfigStore(
       return openEtcdStore({ ...config.etcd, log });
     case 'embedded':
       return openEmbeddedStore({ file: path.join(config.polygate.dataDir, 'config.db'), log });
+    case 'memory':
+      return new MemoryStore({ howToWrite: 'PUT /apisix/admin/configs' });
     case 'yaml':
     case 'json':
       return openFileStore({

@@ -1,5 +1,21 @@
 export { isCidr, isIpAddress, parseIpBytes } from './address/ip-address.ts';
 export { IpSet } from './address/ip-set.ts';
+export { decryptFields, encryptFields } from './encryption/field-encryption.ts';
+export {
+  decryptPluginConfs,
+  decryptResource,
+  encryptResource,
+  type DataEncryption,
+  type DecryptedResource,
+  type EncryptionOptions,
+} from './encryption/resource-encryption.ts';
+export {
+  decryptPrivateKey,
+  decryptText,
+  encryptPrivateKey,
+  encryptText,
+  type Keyring,
+} from './encryption/text-encryption.ts';
 export { ConfigError, PatternSubjectError } from './errors.ts';
 export {
   compileExpression,
@@ -10,21 +26,25 @@ export {
 export type { ExpressionValue } from './expression/operators.ts';
 export { cloneJson, freeze } from './json-value.ts';
 export { compilePattern, type Pattern, type PatternOptions } from './pattern/compile-pattern.ts';
-export type { PluginCheckOptions, PluginSchemas } from './resources/check-plugins.ts';
+export type { PluginCheckOptions, PluginSchemas } from './resources/checks/check-plugins.ts';
 export { RESOURCE_KINDS, RESOURCE_SINGULAR, type ResourceKind } from './resources/kinds.ts';
 export { PLUGIN_META_SCHEMA, withPluginMeta } from './resources/plugin-meta.schema.ts';
 export { resourceSchema } from './resources/resource-schema.ts';
 export type {
   ConsumerResource,
+  CredentialResource,
   Labels,
   PluginConf,
   PluginConfs,
   PluginHolderResource,
   PluginMeta,
+  ProtoResource,
   ResourceId,
   ResourceTypes,
   RouteResource,
   ServiceResource,
+  SslResource,
+  StreamRouteResource,
   Timeout,
   UpstreamNode,
   UpstreamResource,
@@ -40,7 +60,8 @@ export {
   URI_SCHEMA,
   realmSchema,
 } from './resources/schema-parts.ts';
-export { UPSTREAM_SCHEMA } from './resources/upstreams.schema.ts';
+export { CHASH_KEY_SCHEMAS, UPSTREAM_SCHEMA } from './resources/upstreams.schema.ts';
+export { STREAM_PLUGIN_SCHEMAS } from './resources/checks/stream-plugins.ts';
 export {
   validateResource,
   type ValidatedResource,

@@ -14,9 +14,9 @@ export type AdminContext = ParameterizedContext<AdminState>;
 export type Next = () => Promise<unknown>;
 
 /** Writes as core.response.exit does: objects as JSON with a newline, strings as they stand. */
-export function respond(ctx: AdminContext, { status, body, written }: Answer): void {
+export function respond(ctx: AdminContext, { status, body, headers, written }: Answer): void {
   if (written !== undefined) ctx.state.written = written;
-  ctx.set('Content-Type', 'application/json');
+  ctx.set({ 'Content-Type': 'application/json', ...headers });
   ctx.body = typeof body === 'object' ? `${JSON.stringify(body)}\n` : (body ?? '');
   ctx.status = status;
 }

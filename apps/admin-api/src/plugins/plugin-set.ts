@@ -1,3 +1,4 @@
+import { type PluginSchemas, STREAM_PLUGIN_SCHEMAS } from '@polygate/model';
 import type { PluginDefinition } from '@polygate/plugin-sdk';
 
 export type Definitions = ReadonlyMap<string, PluginDefinition>;
@@ -13,6 +14,8 @@ export interface PluginSet {
   /** Grows with each reload, also over a restart of this process. */
   readonly generation: number;
   readonly enabled: Definitions;
+  /** What may stand in a stream route: these are stored, not run. */
+  readonly enabledForStreams: ReadonlyMap<string, PluginSchemas>;
   /** Enabled names by priority, highest first. */
   readonly names: readonly string[];
   /** Listed names that Polygate has no plugin for. */
@@ -33,15 +36,15 @@ export function buildPluginSet(
   generation: number,
 ): PluginSet {
   const wanted = listed.plugins ?? defaultNames(definitions);
-  const enabled = new Map<string, PluginDefinition>();
-  for (const name of wanted) {
-    const definition = definitions.get(name);
-    if (definition !== undefined) enabled.set(name, definition);
-  }
+  const enabled = pick(definitions, wanted);
   const byPriority = [...enabled.values()].toSorted((a, b) => b.priority - a.priority);
   return {
     generation,
     enabled,
+    enabledForStreams: pick<PluginSchemas>(
+      new Map<string, PluginSchemas>([...definitions, ...STREAM_PLUGIN_SCHEMAS]),
+      listed.streamPlugins,
+    ),
     names: byPriority.map(({ name }) => name),
     unknown: wanted.filter((name) => !definitions.has(name)),
     stored: [
@@ -49,6 +52,15 @@ export function buildPluginSet(
       ...listed.streamPlugins.map((name) => ({ name, stream: true }) as const),
     ],
   };
+}
+
+function pick<T>(definitions: ReadonlyMap<string, T>, names: readonly string[]): Map<string, T> {
+  const picked = new Map<string, T>();
+  for (const name of names) {
+    const definition = definitions.get(name);
+    if (definition !== undefined) picked.set(name, definition);
+  }
+  return picked;
 }
 
 function defaultNames(definitions: Definitions): string[] {

@@ -167,7 +167,7 @@ test('metadata is checked by the schema of its plugin', async () => {
 
 test('kinds that Polygate does not have are named as such', async () => {
   const api = await start();
-  for (const kind of ['routs', 'ssls', 'constructor', '__proto__']) {
+  for (const kind of ['routs', 'credentials', 'constructor', '__proto__']) {
     const { status, body } = await api.call('GET', `/${kind}/1`);
     expect([status, body.error_msg]).toEqual([404, `Unsupported resource type: ${kind}`]);
   }

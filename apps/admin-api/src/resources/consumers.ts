@@ -1,4 +1,4 @@
-import { findDanglingReference, findDuplicateCredential } from '../references.ts';
+import { consumerKeysOf, findDanglingReference, findDuplicateCredential } from '../references.ts';
 import type { Resource, WriteContext } from './resource.ts';
 
 export const consumers: Resource = {
@@ -11,12 +11,11 @@ export const consumers: Resource = {
 };
 
 async function refuseWrite({ store, plugins, value }: WriteContext): Promise<string | undefined> {
-  const keys = [...plugins.enabled.values()].flatMap(({ name, consumerKey }) =>
-    consumerKey === undefined ? [] : [{ plugin: name, field: consumerKey }],
-  );
+  const username = String(value['username']);
+  const keys = consumerKeysOf(plugins.enabled);
   const group = { field: 'group_id', kind: 'consumer_groups', label: 'consumer group' } as const;
   return (
-    (await findDuplicateCredential(store, value, keys)) ??
+    (await findDuplicateCredential(store, { username, value, keys })) ??
     (await findDanglingReference(store, value, [group]))
   );
 }

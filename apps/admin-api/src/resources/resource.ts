@@ -1,10 +1,14 @@
 import type { ConfigStore } from '@polygate/config-store';
 import type { ResourceKind } from '@polygate/model';
+import type { Answer } from '../answer.ts';
 import type { JsonObject } from '../json-object.ts';
 import type { PluginSet } from '../plugins/plugin-set.ts';
 
 export type WriteMethod = 'PUT' | 'POST' | 'PATCH' | 'DELETE';
 export type ResourceMethod = WriteMethod | 'GET';
+
+/** The text for a 400, or another answer. */
+export type Refusal = string | Answer;
 
 export interface WriteContext {
   readonly store: ConfigStore;
@@ -12,6 +16,8 @@ export interface WriteContext {
   /** Undefined for a POST. */
   readonly id: string | undefined;
   readonly value: JsonObject;
+  /** Whose credential it is. */
+  readonly consumer: string | undefined;
 }
 
 /** What one kind of object does unlike the others. */
@@ -25,8 +31,10 @@ export interface Resource {
   readonly unsupported: readonly ResourceMethod[];
   /** What `?filter=` may ask for. */
   readonly filterFields: readonly string[];
-  /** What a schema cannot see, after it passed: resolves with the text of a refusal. */
-  refuseWrite?(context: WriteContext): Promise<string | undefined>;
+  /** What is never shown again once it is written. */
+  readonly hiddenFields?: readonly string[];
+  /** What a schema cannot see, after it passed. */
+  refuseWrite?(context: WriteContext): Promise<Refusal | undefined>;
   /** Resolves with the text of a refusal; `?force=true` skips it. */
   refuseDelete?(store: ConfigStore, id: string): Promise<string | undefined>;
   /** What disappears with the object: a prefix of keys. */

@@ -1,12 +1,17 @@
 import type { ResourceKind } from '@polygate/model';
 import { consumerGroups } from './consumer-groups.ts';
 import { consumers } from './consumers.ts';
+import { credentials } from './credentials.ts';
 import { globalRules } from './global-rules.ts';
 import { pluginConfigs } from './plugin-configs.ts';
 import { pluginMetadata } from './plugin-metadata.ts';
+import { protos } from './protos.ts';
 import type { Resource } from './resource.ts';
 import { routes } from './routes.ts';
+import { secrets } from './secrets.ts';
 import { services } from './services.ts';
+import { ssls } from './ssls.ts';
+import { streamRoutes } from './stream-routes.ts';
 import { upstreams } from './upstreams.ts';
 
 const RESOURCES = {
@@ -18,6 +23,11 @@ const RESOURCES = {
   plugin_configs: pluginConfigs,
   global_rules: globalRules,
   plugin_metadata: pluginMetadata,
+  credentials,
+  ssls,
+  protos,
+  secrets,
+  stream_routes: streamRoutes,
 } as const satisfies Readonly<Record<ResourceKind, Resource>>;
 
 /** The kind that a path names, if there is one. */

@@ -18,5 +18,6 @@ export const services: Resource = {
   refuseDelete: (store, id) =>
     findUser(store, id, 'this service directly', [
       { kind: 'routes', label: 'route', uses: usesByField('service_id') },
+      { kind: 'stream_routes', label: 'stream_route', uses: usesByField('service_id') },
     ]),
 };

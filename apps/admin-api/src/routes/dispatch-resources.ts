@@ -8,20 +8,24 @@ import type { ResourceHandler } from '../resource-handler.ts';
 import type { ResourceMethod } from '../resources/resource.ts';
 import { findResource } from '../resources/resources.ts';
 import { describeSchema } from '../schemas.ts';
+import { readResourcePath } from './resource-path.ts';
 
 export interface DispatchOptions {
   readonly handler: ResourceHandler;
   readonly plugins: PluginSets;
   readonly apiVersion: 'v3' | 'v2';
+  /** Whether `apisix.proxy_mode` has streams in it. */
+  readonly hasStreamMode: boolean;
 }
 
 const METHODS: readonly string[] = ['GET', 'PUT', 'POST', 'PATCH', 'DELETE'];
 
 /**
- * `/apisix/admin/<resource>[/<id>[/<sub path>]]`, with `schema` and `plugins` as resources that can
+ * `/apisix/admin/<resource>…`, with `schema` and `plugins` as resources that can
  * only be read. The order of the refusals is that of run() in apisix/admin/init.lua.
  */
-export function dispatchResources({ handler, plugins, apiVersion }: DispatchOptions) {
+export function dispatchResources(options: DispatchOptions) {
+  const { handler, plugins, apiVersion, hasStreamMode } = options;
   return async (ctx: AdminContext, next: Next): Promise<void> => {
     const path = segmentsOf(ctx.path);
     if (path === undefined || !METHODS.includes(ctx.method)) {
@@ -36,11 +40,14 @@ export function dispatchResources({ handler, plugins, apiVersion }: DispatchOpti
       return;
     }
 
-    const [name = '', id, ...subPath] = path;
-    const kind = name === 'consumers' && subPath[0] === 'credentials' ? 'credentials' : name;
-    const resource = findResource(kind);
+    const address = readResourcePath(path);
+    if (address.kind === 'stream_routes' && !hasStreamMode) {
+      respond(ctx, refusal(400, 'stream mode is disabled, can not add stream routes'));
+      return;
+    }
+    const resource = path[0] === 'credentials' ? undefined : findResource(address.kind);
     if (resource === undefined) {
-      respond(ctx, refusal(404, `Unsupported resource type: ${kind}`));
+      respond(ctx, refusal(404, `Unsupported resource type: ${address.kind}`));
       return;
     }
     const body = await readJsonBody(ctx.req);
@@ -48,8 +55,7 @@ export function dispatchResources({ handler, plugins, apiVersion }: DispatchOpti
       respond(ctx, body.answer);
       return;
     }
-    const request = { method, resource, id, subPath: subPath.join('/'), body: body.value, args };
-    const answer = await handler.handle(request);
+    const answer = await handler.handle({ ...address, method, resource, body: body.value, args });
     ctx.set('X-API-VERSION', apiVersion);
     respond(ctx, answer);
   };

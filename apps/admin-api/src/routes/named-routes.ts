@@ -7,19 +7,21 @@ import { readArguments } from '../listing.ts';
 import { type AdminState, respond } from '../middleware/admin-state.ts';
 import { listPlugins } from '../plugins/describe-plugins.ts';
 import type { PluginSets } from '../plugins/plugin-sets.ts';
-import { readJsonBody } from '../request-body.ts';
+import { readConfigsBody, readJsonBody } from '../request-body.ts';
 import { validateAgainstSchema } from '../schemas.ts';
 import { validateConfigs } from '../validate-configs.ts';
+import type { WriteRules } from '../validate-write.ts';
 
 export interface NamedRoutesOptions {
   readonly plugins: PluginSets;
   readonly control: ControlService;
   readonly log: Logger;
+  readonly rules: WriteRules;
 }
 
 /** The paths that are no resource: uri_route of apisix/admin/init.lua, and Polygate's own. */
 export function namedRoutes(options: NamedRoutesOptions): Middleware<AdminState> {
-  const { plugins, control, log } = options;
+  const { plugins, control, log, rules } = options;
   const router = new Router<AdminState>({ prefix: '/apisix/admin' });
 
   router.get('/plugins/list', (ctx) =>
@@ -45,8 +47,8 @@ export function namedRoutes(options: NamedRoutesOptions): Middleware<AdminState>
     respond(ctx, body.ok ? validateAgainstSchema(kind, body.value) : body.answer);
   });
   router.post('/configs/validate', async (ctx) => {
-    const body = await readJsonBody(ctx.req);
-    respond(ctx, body.ok ? validateConfigs(body.value, plugins) : body.answer);
+    const body = await readConfigsBody(ctx.req);
+    respond(ctx, body.ok ? validateConfigs(body.value, plugins, rules) : body.answer);
   });
   router.get('/polygate/data-planes', (ctx) => {
     const list = control.list();

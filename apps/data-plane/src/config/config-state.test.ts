@@ -83,6 +83,31 @@ describe('ConfigState', () => {
     expect(logged('warn').join()).toContain('[key-auth]');
   });
 
+  test('knows a credential by its consumer and its id', () => {
+    const plugins = { 'key-auth': { key: 'k' } };
+    const key = '/consumers/jack/credentials/a';
+    const credential = { kind: 'credentials', id: 'jack/credentials/a' };
+    expect(put(item(key, { id: 'a', plugins }, 2)).puts).toMatchObject([credential]);
+    const changes = [{ kind: 'delete', key, revision: 3 }] as const;
+    expect(state.apply({ kind: 'changes', revision: 3, changes }).deletes).toEqual([credential]);
+    const odd = ['/consumers/jack/credentials', '/consumers/jack/credentials/', `${key}/b`];
+    expect(put(...odd.map((one) => item(one, { plugins }, 4))).puts).toEqual([]);
+  });
+
+  test('refuses a credential of a plugin that authenticates nobody', () => {
+    put(item('/consumers/jack/credentials/a', { plugins: { echo: { body: 'x' } } }, 2));
+    expect(state.rejected).toMatchObject([
+      { reason: 'only supports auth type plugins in consumer credential' },
+    ]);
+  });
+
+  test('leaves kinds alone that the workers have no use for', () => {
+    for (const key of ['/protos/1', '/stream_routes/1', '/credentials/1']) {
+      expect(put(item(key, { no: 'such field' }, 2)).puts).toEqual([]);
+    }
+    expect(state.rejected).toEqual([]);
+  });
+
   test('does not know keys of other kinds', () => {
     expect(put(item('/else/1', {}, 2), item('/routes/1/more', {}, 3)).puts).toEqual([]);
   });

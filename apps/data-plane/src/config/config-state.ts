@@ -1,8 +1,19 @@
-import { RESOURCE_KINDS, validateResource } from '@polygate/model';
-import type { ResourceKind } from '@polygate/model';
+import { decryptResource, RESOURCE_KINDS, validateResource } from '@polygate/model';
+import type { DataEncryption, ResourceKind } from '@polygate/model';
 import type { Change, StoredItem, WatchEvent } from '@polygate/config-store';
 import type { Logger, PluginDefinition } from '@polygate/plugin-sdk';
 import type { ConfigItem, ConfigUpdate } from './config-item.ts';
+import { resolveItem } from './secrets/resolve-item.ts';
+import type { ResolveReference } from './secrets/resolve-references.ts';
+
+export interface ConfigStateOptions {
+  /** Default: nothing is encrypted. */
+  readonly encryption?: DataEncryption;
+  /** Default: references to secrets stay as they are. */
+  readonly resolve?: ResolveReference;
+  /** What becomes of an object that has a plugin which is not enabled. Default: served without it. */
+  readonly unknownPlugins?: 'reject' | 'skip';
+}
 
 /** A stored version that breaks a rule. */
 export interface RejectedItem {
@@ -27,13 +38,25 @@ export class ConfigState {
   readonly #known = new Map<string, Known>();
   readonly #rejected = new Map<string, RejectedItem>();
   readonly #warnedPlugins = new Set<string>();
+  /** The values of served items before their references were resolved. */
+  readonly #written = new WeakMap<ConfigItem, unknown>();
   readonly #log: Logger;
+  readonly #encryption: DataEncryption;
+  readonly #resolve: ResolveReference | undefined;
+  readonly #unknownPlugins: 'reject' | 'skip';
   #definitions: ReadonlyMap<string, PluginDefinition>;
   #revision = 0;
 
-  constructor(definitions: ReadonlyMap<string, PluginDefinition>, log: Logger) {
+  constructor(
+    definitions: ReadonlyMap<string, PluginDefinition>,
+    log: Logger,
+    { encryption, resolve, unknownPlugins = 'skip' }: ConfigStateOptions = {},
+  ) {
     this.#definitions = definitions;
     this.#log = log;
+    this.#encryption = encryption ?? { enabled: false, keyring: [] };
+    this.#resolve = resolve;
+    this.#unknownPlugins = unknownPlugins;
   }
 
   get revision(): number {
@@ -54,14 +77,23 @@ export class ConfigState {
   selectPlugins(definitions: ReadonlyMap<string, PluginDefinition>): ConfigUpdate {
     this.#definitions = definitions;
     this.#warnedPlugins.clear();
-    const items = [...this.#known.values()].map(({ newest }) => newest);
-    return this.#resync(items);
+    return this.revalidate();
+  }
+
+  /** Everything anew: what references stand for may have changed. */
+  revalidate(): ConfigUpdate {
+    return this.#resync([...this.#known.values()].map(({ newest }) => newest));
   }
 
   /** All that is served, for a worker that knows nothing. */
   full(): ConfigUpdate {
     const puts = [...this.#known.values()].flatMap(({ good }) => good ?? []);
     return { revision: this.#revision, reset: true, puts, deletes: [] };
+  }
+
+  /** All that is served, but with references to secrets as they were written: to be looked at. */
+  written(): readonly ConfigItem[] {
+    return this.full().puts.map((item) => ({ ...item, value: this.#written.get(item) }));
   }
 
   #resync(items: readonly StoredItem[]): ConfigUpdate {
@@ -128,9 +160,10 @@ export class ConfigState {
 
   #validate({ kind, id }: { kind: ResourceKind; id: string }, item: StoredItem): ConfigItem {
     if (item.invalid !== undefined) throw new Error(item.invalid);
-    const { value, skippedPlugins } = validateResource(kind, item.value, {
+    const { value, skippedPlugins } = validateResource(kind, this.#decrypt(kind, id, item), {
       plugins: this.#definitions,
-      unknownPlugins: 'skip',
+      // metadata of a plugin that is not enabled wait for it: apisix/plugin.lua, check_plugin_metadata
+      unknownPlugins: kind === 'plugin_metadata' ? 'skip' : this.#unknownPlugins,
       pluginName: id,
     });
     for (const name of skippedPlugins) {
@@ -138,8 +171,36 @@ export class ConfigState {
       this.#warnedPlugins.add(name);
       this.#log.warn(`plugin [${name}] is not enabled: ${item.key} is served without it`);
     }
-    const { createdIndex, modifiedIndex } = item;
-    return { kind, id, value, createdIndex, modifiedIndex };
+    const { key, createdIndex, modifiedIndex } = item;
+    const resolved = this.#resolveReferences({ kind, key, value });
+    const served: ConfigItem = { kind, id, value: resolved, createdIndex, modifiedIndex };
+    this.#written.set(served, value);
+    return served;
+  }
+
+  #decrypt(kind: ResourceKind, id: string, item: StoredItem): unknown {
+    const { value, failed } = decryptResource(kind, item.value, {
+      plugins: this.#definitions,
+      encryption: this.#encryption,
+      name: id,
+    });
+    if (failed.length > 0) {
+      this.#log.info(`no key of the keyring decrypts ${failed.join(', ')} of ${item.key}`);
+    }
+    return value;
+  }
+
+  #resolveReferences<T>(item: {
+    readonly kind: string;
+    readonly key: string;
+    readonly value: T;
+  }): T {
+    if (this.#resolve === undefined) return item.value;
+    return resolveItem(item, {
+      resolve: this.#resolve,
+      plugins: this.#definitions,
+      log: this.#log,
+    });
   }
 
   #forget(key: string): boolean {
@@ -148,13 +209,27 @@ export class ConfigState {
   }
 }
 
-/** `/routes/1`; undefined for what is no object of a kind served here. */
+/** Kinds that the workers have no use for yet. */
+const NOT_SERVED: readonly string[] = ['ssls', 'protos', 'secrets', 'stream_routes'];
+
+/**
+ * `/routes/1`, or `/consumers/jack/credentials/1`, whose id here is `jack/credentials/1`, as no two
+ * consumers share it; undefined for what is no object of a kind served here.
+ */
 function parseKey(key: string): { kind: ResourceKind; id: string } | undefined {
   const [, kind, id, ...more] = key.split('/');
-  if (id === undefined || id === '' || more.length > 0) return undefined;
-  return isKind(kind) ? { kind, id } : undefined;
+  if (id === undefined || id === '') return undefined;
+  if (more.length === 0) return isServed(kind) ? { kind, id } : undefined;
+  const [collection, credentialId, ...rest] = more;
+  if (kind !== 'consumers' || collection !== 'credentials' || rest.length > 0) return undefined;
+  return credentialId
+    ? { kind: 'credentials', id: `${id}/credentials/${credentialId}` }
+    : undefined;
 }
 
-function isKind(kind: string | undefined): kind is ResourceKind {
-  return (RESOURCE_KINDS as readonly (string | undefined)[]).includes(kind);
+function isServed(kind: string | undefined): kind is ResourceKind {
+  return (
+    RESOURCE_KINDS.some((one) => one === kind && one !== 'credentials') &&
+    !NOT_SERVED.includes(kind ?? '')
+  );
 }

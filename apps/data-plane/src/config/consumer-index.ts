@@ -1,4 +1,4 @@
-import type { ConsumerResource } from '@polygate/model';
+import type { ConsumerResource, PluginConf, PluginConfs } from '@polygate/model';
 import type { ConsumerMatch, PluginDefinition } from '@polygate/plugin-sdk';
 import type { ConsumerIndex } from './config-snapshot.ts';
 import type { ItemOf, ItemStore } from './item-store.ts';
@@ -11,9 +11,9 @@ export interface ConsumerLayers {
 }
 
 /**
- * Consumers by the key of each auth plugin and by name. Where two consumers share a key the one
- * created first has it: the Admin API refuses the second, but it can get into the store otherwise.
- * `layers` is told what each match stands for.
+ * Consumers by the key of each auth plugin, their own or one of their credentials', and by name.
+ * Where two share a key the one created first has it: the Admin API refuses the second, but it can
+ * get into the store otherwise. `layers` is told what each match stands for.
  */
 export function buildConsumerIndex(
   items: ItemStore,
@@ -22,23 +22,22 @@ export function buildConsumerIndex(
 ): ConsumerIndex {
   const byPlugin = new Map<string, Map<string, ConsumerMatch>>();
   const byName = new Map<string, ConsumerMatch>();
-  const ordered = items.all('consumers').sort((a, b) => a.createdIndex - b.createdIndex);
-  for (const consumer of ordered) {
-    const { value } = consumer;
-    const group = items.get('consumer_groups', value.group_id);
-    const match = (authConf: Readonly<Record<string, unknown>>): ConsumerMatch => {
-      const made = matchOf(value, authConf);
-      layers.set(made, { consumer, group });
-      return made;
-    };
-    byName.set(value.username, match({}));
-    for (const [plugin, conf] of Object.entries(value.plugins ?? {})) {
+  const match = (holder: KeyHolder, authConf: PluginConf | undefined): ConsumerMatch => {
+    const { consumer, credentialId } = holder;
+    const made = matchOf(consumer.value, credentialId, authConf ?? {});
+    layers.set(made, { consumer, group: items.get('consumer_groups', consumer.value.group_id) });
+    return made;
+  };
+  for (const holder of keyHolders(items)) {
+    const { username } = holder.consumer.value;
+    if (holder.credentialId === undefined) byName.set(username, match(holder, undefined));
+    for (const [plugin, conf] of Object.entries(holder.plugins)) {
       const keyField = definitions.get(plugin)?.consumerKey;
       if (keyField === undefined || conf._meta?.disable === true) continue;
       const key = conf[keyField];
       if (typeof key !== 'string') continue;
       const keys = byPlugin.get(plugin) ?? new Map<string, ConsumerMatch>();
-      if (!keys.has(key)) keys.set(key, match(conf));
+      if (!keys.has(key)) keys.set(key, match(holder, conf));
       byPlugin.set(plugin, keys);
     }
   }
@@ -48,16 +47,37 @@ export function buildConsumerIndex(
   };
 }
 
+/** A consumer, or one of its credentials. */
+interface KeyHolder {
+  readonly consumer: ItemOf<'consumers'>;
+  /** Undefined: the consumer itself. */
+  readonly credentialId: string | undefined;
+  readonly plugins: PluginConfs;
+}
+
+/** In order of creation. A credential without its consumer authenticates nobody. */
+function keyHolders(items: ItemStore): KeyHolder[] {
+  const holders = [...items.all('consumers'), ...items.all('credentials')];
+  return holders
+    .sort((a, b) => a.createdIndex - b.createdIndex)
+    .flatMap(({ kind, id, value: { plugins = {} } }) => {
+      const [username, , credentialId] = kind === 'credentials' ? id.split('/') : [id];
+      const consumer = items.get('consumers', username);
+      return consumer === undefined ? [] : { consumer, credentialId, plugins };
+    });
+}
+
 function matchOf(
   consumer: ConsumerResource,
-  authConf: Readonly<Record<string, unknown>>,
+  credentialId: string | undefined,
+  authConf: PluginConf,
 ): ConsumerMatch {
   return {
     username: consumer.username,
     groupId: consumer.group_id === undefined ? undefined : String(consumer.group_id),
     labels: consumer.labels,
     customId: consumer.labels?.['custom_id'],
-    credentialId: undefined,
+    credentialId,
     authConf,
   };
 }

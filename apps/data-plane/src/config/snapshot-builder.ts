@@ -38,6 +38,9 @@ export interface CompileFailure {
   readonly keepsOlderVersion: boolean;
 }
 
+/** What the index of consumers is made of. */
+const CONSUMER_KINDS = ['consumers', 'consumer_groups', 'credentials'] as const;
+
 /**
  * Turns validated items into snapshots. Keeps what it compiled, so that a change costs what depends
  * on it and not the size of the configuration: a route is compiled anew when it, its service or its
@@ -73,7 +76,7 @@ export class SnapshotBuilder {
     else if (anew) this.#prepared.prepareAnew();
 
     if (anew || changed.has('global_rules')) this.#updateGlobalRules();
-    if (anew || changed.has('consumers') || changed.has('consumer_groups')) {
+    if (anew || CONSUMER_KINDS.some((kind) => changed.has(kind))) {
       this.#consumers = buildConsumerIndex(this.#items, this.#prepared.definitions, this.#layers);
     }
     this.#updateUpstreams(changed.get('upstreams') ?? new Set());

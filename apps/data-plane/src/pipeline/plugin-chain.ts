@@ -29,6 +29,7 @@ export interface PreparedPlugin {
 
 export interface Step<Handler = unknown> {
   readonly owner: PreparedPlugin;
+  readonly phase: Phase;
   readonly run: Handler;
 }
 
@@ -72,6 +73,6 @@ export function makeChain(
 function stepsOf(plugins: readonly PreparedPlugin[], phase: Phase): Step[] {
   return plugins.flatMap((owner) => {
     const run = owner.handlers[phase];
-    return run === undefined ? [] : [{ owner, run }];
+    return run === undefined ? [] : [{ owner, phase, run }];
   });
 }

@@ -21,8 +21,9 @@ export function runRequestPhase(
   first = 0,
 ): PhaseResult {
   for (let i = first; i < steps.length; i++) {
-    const { owner, run } = steps[i] as Step<RequestHandler<unknown>>;
+    const { owner, phase, run } = steps[i] as Step<RequestHandler<unknown>>;
     if (owner.filter !== undefined && !filterHolds(owner, owner.filter, ctx)) continue;
+    ctx.debugTrace?.note(owner.name, phase, ctx);
     let result: ReturnType<typeof run>;
     try {
       result = run(ctx, owner.prepared);
@@ -48,8 +49,9 @@ export function runResponsePhase(
   steps: readonly Step<ResponseHandler<unknown>>[],
   ctx: GatewayContext,
 ): void {
-  for (const { owner, run } of steps) {
+  for (const { owner, phase, run } of steps) {
     if (owner.filter !== undefined && !filterHolds(owner, owner.filter, ctx)) continue;
+    ctx.debugTrace?.note(owner.name, phase, ctx);
     try {
       run(ctx, owner.prepared);
     } catch (error) {
@@ -65,8 +67,9 @@ export function runBodyPhase(
   last: boolean,
 ): Buffer {
   let current = chunk;
-  for (const { owner, run } of steps) {
+  for (const { owner, phase, run } of steps) {
     if (owner.filter !== undefined && !filterHolds(owner, owner.filter, ctx)) continue;
+    ctx.debugTrace?.note(owner.name, phase, ctx);
     try {
       current = run(ctx, owner.prepared, current, last) ?? current;
     } catch (error) {

@@ -52,10 +52,12 @@ export async function forward(
     if (!isFailure(result)) return { kind: 'response', response: result };
     const { error } = result;
     if (ctx.aborted) throw error;
+    // A name without an address was no try: no upstream status tells of it.
+    if (error instanceof GatewayError && error.code === 'UPSTREAM_UNRESOLVED') ctx.attempts.pop();
     ctx.log.error(`upstream ${node.label} failed: ${error.message}`);
     if (!mayRetry(ctx, result)) throw error;
     tried.add(node);
-    if (ctx.attempts.length > upstream.retriesMax || Date.now() >= deadline) throw error;
+    if (tried.size > upstream.retriesMax || Date.now() >= deadline) throw error;
     if (tried.size >= upstream.nodes.length) throw error;
   }
 }

@@ -9,6 +9,7 @@ import type {
 } from '@polygate/plugin-sdk';
 import type { TraceHeaders } from '@polygate/chassis';
 import type { CompiledRoute, ConfigSnapshot } from '../config/config-snapshot.ts';
+import type { DebugTrace } from '../pipeline/debug-trace.ts';
 import type { PluginChain, Step } from '../pipeline/plugin-chain.ts';
 import type { CompiledNode, CompiledUpstream } from '../upstream/compiled-upstream.ts';
 import { GatewayRequest } from './client-request.ts';
@@ -39,6 +40,8 @@ export class GatewayContext implements RequestContext {
   bodyBytesSent = 0;
   /** Answers of `_meta.filter`, once per plugin and request. */
   filterResults: Map<Step['owner'], boolean> | undefined = undefined;
+  /** Undefined but in debug mode. */
+  debugTrace: DebugTrace | undefined = undefined;
   /** W3C headers of the request's span; undefined when it is not traced. */
   traceContext: TraceHeaders | undefined = undefined;
   #abort: AbortController | undefined;

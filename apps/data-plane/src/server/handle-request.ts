@@ -3,6 +3,7 @@ import type { LocalReply, Logger } from '@polygate/plugin-sdk';
 import type { ConfigSnapshot } from '../config/config-snapshot.ts';
 import type { SnapshotHolder } from '../config/snapshot-holder.ts';
 import type { WorkerTraffic } from '../metrics/gateway-metrics.ts';
+import { DebugTrace } from '../pipeline/debug-trace.ts';
 import { EMPTY_CHAIN } from '../pipeline/plugin-chain.ts';
 import { runBodyPhase, runRequestPhase, runResponsePhase } from '../pipeline/run-phase.ts';
 import type { PhaseResult } from '../pipeline/run-phase.ts';
@@ -28,6 +29,8 @@ export interface Gateway {
   /** Bytes of a response body that a filter may hold. */
   readonly responseHoldBytesMax: number;
   readonly showUpstreamStatus: boolean;
+  /** `basic.enable` of the debug file, which may change while it runs. */
+  debugMode: boolean;
   /** `apisix.delete_uri_tail_slash`: `/a/` is matched and seen by plugins as `/a`. */
   readonly deleteTailSlash: boolean;
   readonly trusted: { has(address: string): boolean } | undefined;
@@ -57,6 +60,7 @@ export async function handleRequest(exchange: Exchange, gateway: Gateway): Promi
     bodyBytesMax: gateway.bodyBytesMax,
     findClient: gateway.findClient,
   });
+  if (gateway.debugMode) ctx.debugTrace = new DebugTrace();
   const endTrace = gateway.trace?.(ctx);
   try {
     sanitizeForwardedHeaders(ctx, gateway.trusted);
@@ -272,13 +276,13 @@ function filterHead(ctx: GatewayContext, gateway: Gateway): void {
   });
   headers.set('Server', gateway.productName);
   const statuses = ctx.vars.get('upstream_status');
-  if (statuses !== undefined) {
-    const last = ctx.attempts.at(-1)?.status ?? 0;
-    if (gateway.showUpstreamStatus || last >= 500)
-      headers.set('X-APISIX-Upstream-Status', statuses);
+  // Of several tries, `502, 200`, the last one counts: apisix/init.lua, set_resp_upstream_status.
+  if (statuses !== undefined && (gateway.showUpstreamStatus || statuses.at(-3) === '5')) {
+    headers.set('X-APISIX-Upstream-Status', statuses);
   }
   runResponsePhase(ctx.globalRules.headerFilter, ctx);
   runResponsePhase(ctx.chain.headerFilter, ctx);
+  if (ctx.debugTrace !== undefined) headers.set('Apisix-Plugins', ctx.debugTrace.finishHead(ctx));
 }
 
 function isBodiless(status: number): boolean {

@@ -81,8 +81,10 @@ function listNodes(nodes: UpstreamResource['nodes'], scheme: string): readonly C
 
 function compileNode(node: UpstreamNode, scheme: string): CompiledNode {
   const defaultPort = scheme === 'https' || scheme === 'grpcs' ? 443 : 80;
-  const port = node.port ?? defaultPort;
-  const host = node.host.startsWith('[') ? node.host.slice(1, -1) : node.host;
+  // A list may have the port in the host, too: the schema lets it in, and APISIX takes it.
+  const named = node.port === undefined ? splitAddress(node.host) : node;
+  const port = named.port ?? defaultPort;
+  const host = named.host.startsWith('[') ? named.host.slice(1, -1) : named.host;
   const shown = host.includes(':') ? `[${host}]` : host;
   return {
     host,
@@ -97,6 +99,7 @@ function compileNode(node: UpstreamNode, scheme: string): CompiledNode {
 /** `host`, `host:port`, `[v6]`, `[v6]:port`. */
 function splitAddress(address: string): { host: string; port?: number } {
   const colon = address.lastIndexOf(':');
-  if (colon === -1 || address.endsWith(']')) return { host: address };
+  const isBareIpv6 = !address.startsWith('[') && address.indexOf(':') !== colon;
+  if (colon === -1 || address.endsWith(']') || isBareIpv6) return { host: address };
   return { host: address.slice(0, colon), port: Number(address.slice(colon + 1)) };
 }

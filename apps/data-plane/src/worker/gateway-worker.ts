@@ -28,6 +28,7 @@ export interface GatewayWorker {
   apply(update: ConfigUpdate): Promise<readonly CompileFailure[]>;
   listen(): Promise<ListeningServer['listen']>;
   metrics(): MetricSnapshot;
+  setDebugMode(on: boolean): void;
   stop(graceMs: number): Promise<void>;
 }
 
@@ -91,6 +92,7 @@ export async function createGatewayWorker(start: WorkerStart): Promise<GatewayWo
       traffic.publish();
       return metrics.snapshot();
     },
+    setDebugMode: (on) => void (gateway.debugMode = on),
     async stop(graceMs) {
       await servers?.drain(graceMs);
       runner.close();
@@ -102,12 +104,13 @@ export async function createGatewayWorker(start: WorkerStart): Promise<GatewayWo
 
 type GatewaySettings = Omit<Gateway, 'holder' | 'transport' | 'traffic' | 'log' | 'trace'>;
 
-function gatewaySettings({ config, version }: WorkerStart): GatewaySettings {
+function gatewaySettings({ config, debugMode, version }: WorkerStart): GatewaySettings {
   const { trustedAddresses } = config;
   return {
     productName: config.serverTokens ? `Polygate/${version}` : 'Polygate',
     bodyBytesMax: bodyLimit(config),
     responseHoldBytesMax: config.polygate.limits.bufferedBodyBytesMax,
+    debugMode,
     showUpstreamStatus: config.showUpstreamStatus,
     deleteTailSlash: config.deleteUriTailSlash,
     trusted: trustedAddresses === undefined ? undefined : new IpSet(trustedAddresses),

@@ -11,11 +11,15 @@ export interface WorkerStart {
   readonly listen: readonly ListenAddress[];
   readonly counters: SharedArrayBuffer;
   readonly version: string;
+  /** What it begins with. */
+  readonly debugMode: boolean;
 }
 
 export type ToWorker =
   | { readonly kind: 'update'; readonly update: ConfigUpdate }
   | { readonly kind: 'collect-metrics'; readonly id: number }
+  /** Whether answers name the plugins that ran. */
+  | { readonly kind: 'debug-mode'; readonly on: boolean }
   /** Stop listening, finish what is in flight within the time, then exit. */
   | { readonly kind: 'stop'; readonly graceMs: number };
 

@@ -19,7 +19,7 @@ interface Member {
 }
 
 export interface WorkerPoolOptions {
-  readonly start: Omit<WorkerStart, 'workerId' | 'listen'>;
+  readonly start: Omit<WorkerStart, 'workerId' | 'listen' | 'debugMode'>;
   readonly workers: number;
   readonly log: Logger;
   /** The whole configuration, for a worker that comes late. */
@@ -38,6 +38,7 @@ export class WorkerPool {
   readonly #collecting = new Map<number, (snapshot: MetricSnapshot) => void>();
   #listen: readonly ListenAddress[];
   #nextCollect = 1;
+  #debugMode = false;
   #started = false;
   #stopping = false;
   #firstListening: () => void = () => undefined;
@@ -89,6 +90,12 @@ export class WorkerPool {
     this.#post({ kind: 'update', update });
   }
 
+  /** Also of workers that come later. */
+  setDebugMode(on: boolean): void {
+    this.#debugMode = on;
+    this.#post({ kind: 'debug-mode', on });
+  }
+
   /** One snapshot a worker; those of a worker that does not answer in time are left out. */
   async collectMetrics(): Promise<MetricSnapshot[]> {
     const asked = [...this.#members.values()].map(
@@ -134,7 +141,12 @@ export class WorkerPool {
   #spawn(workerId: number, update: ConfigUpdate): void {
     const { log, start } = this.#options;
     const thread = new Worker(new URL('./worker-thread.ts', import.meta.url), {
-      workerData: { ...start, workerId, listen: this.#listen } satisfies WorkerStart,
+      workerData: {
+        ...start,
+        workerId,
+        listen: this.#listen,
+        debugMode: this.#debugMode,
+      } satisfies WorkerStart,
     });
     const member: Member = {
       workerId,

@@ -21,6 +21,9 @@ port.on('message', (message: ToWorker) => {
     case 'collect-metrics':
       send({ kind: 'metrics', id: message.id, snapshot: worker.metrics() });
       break;
+    case 'debug-mode':
+      worker.setDebugMode(message.on);
+      break;
     case 'stop':
       void worker.stop(message.graceMs).finally(() => process.exit(0));
       break;

@@ -20,6 +20,7 @@ test.each([
   ['{role_traditional: {config_provider: embedded}, etcd: {prefix: /a}}', 'embedded'],
   ['{role: control_plane, role_control_plane: {config_provider: etcd}}', 'etcd'],
   ['{role: control_plane}', 'embedded'],
+  ['{role_traditional: {config_provider: yaml}}', 'memory'],
   ['{role: data_plane}', 'etcd'],
   ['{role: data_plane, role_data_plane: {config_provider: yaml}}', 'yaml'],
   ['{role: data_plane, role_data_plane: {config_provider: json}}', 'json'],
@@ -29,9 +30,8 @@ test.each([
 });
 
 test.each([
-  ['traditional', 'yaml', 'driven by the Admin API) is not built yet, use etcd or embedded'],
   ['traditional', 'json', 'json is for the role data_plane'],
-  ['control_plane', 'yaml', 'not built yet'],
+  ['control_plane', 'yaml', 'yaml is for the roles traditional and data_plane'],
   ['control_plane', 'xds', 'does not fit the role control_plane'],
   ['data_plane', 'xds', 'xds is not built yet, use etcd, yaml or json'],
   ['data_plane', 'embedded', 'embedded is for the roles traditional and control_plane'],
@@ -40,6 +40,11 @@ test.each([
   const deployment = `{role: ${role}, role_${role}: {config_provider: ${provider}}}`;
   expect(() => load(deployment)).toThrow(`deployment.role_${role}.config_provider: `);
   expect(() => load(deployment)).toThrow(reason);
+});
+
+test('a traditional gateway without Admin API reads the standalone file', () => {
+  const deployment = '{role_traditional: {config_provider: yaml}}';
+  expect(load(deployment, 'apisix: {enable_admin: false}').configProvider).toBe('yaml');
 });
 
 test('the standalone file stands beside the configuration file', () => {

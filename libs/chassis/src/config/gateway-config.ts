@@ -158,7 +158,8 @@ export interface PolygateConfig {
 
 export type LogLevel = 'debug' | 'info' | 'warn' | 'error';
 
-export type ConfigProvider = 'embedded' | 'etcd' | 'yaml' | 'json';
+/** `memory`: standalone mode driven by the Admin API, `yaml` of the role traditional. */
+export type ConfigProvider = 'embedded' | 'etcd' | 'yaml' | 'json' | 'memory';
 
 export type HttpRouter = 'radixtree_host_uri' | 'radixtree_uri' | 'radixtree_uri_with_parameter';
 
@@ -189,6 +190,10 @@ export interface GatewayConfig extends PluginList {
   /** `/status` and `/status/ready`; undefined when not asked for. */
   readonly status: ListenAddress | undefined;
   readonly routerHttp: HttpRouter;
+  /** Stream routes may be written when it has `stream` in it; they are not served. */
+  readonly proxyMode: 'http' | 'stream' | 'http&stream';
+  /** Names in `xrpc.protocols`. */
+  readonly xrpcProtocols: readonly string[];
   readonly deleteUriTailSlash: boolean;
   readonly normalizeUriLikeServlet: boolean;
   readonly matchUriEncodedSlash: boolean;
@@ -206,8 +211,13 @@ export interface GatewayConfig extends PluginList {
     readonly validMs: number | undefined;
     readonly timeoutMs: number;
   };
-  /** 16 or 32 characters each; empty: fields are stored as they are. */
+  /**
+   * Keys of 16 or 32 bytes, the first encrypts. `enabled` counts for fields of plugins, and is false
+   * where the configuration is standalone.
+   */
   readonly dataEncryption: { readonly enabled: boolean; readonly keyring: readonly string[] };
+  /** How long a secret that was fetched is good, and after which time a failure is tried again. */
+  readonly secretCache: { readonly ttlMs: number; readonly retryMs: number };
   readonly graphqlMaxBytes: number;
   readonly extPlugin: { readonly cmd?: readonly string[]; readonly pathForTest?: string };
   /** `NAME` or `NAME=value`, as `nginx_config.envs` has them. */

@@ -149,6 +149,16 @@ test('plugin_attr is merged deeply over the defaults, lists and plugins are repl
   expect(load('plugin_attr: {prometheus: null}').pluginAttr).not.toHaveProperty('prometheus');
 });
 
+test('streams are off by default; what may be written of them is read', () => {
+  expect(load('')).toMatchObject({ proxyMode: 'http', xrpcProtocols: [] });
+  const yaml = 'apisix: {proxy_mode: stream}\nxrpc: {protocols: [{name: redis}, {name: dubbo}]}';
+  const config = load(yaml);
+  expect(config).toMatchObject({ proxyMode: 'stream', xrpcProtocols: ['redis', 'dubbo'] });
+  // they are stored, not served
+  expect(config.withoutEffect).toEqual(['apisix.proxy_mode', 'xrpc']);
+  expect(problems('xrpc: {protocols: redis}')).toHaveLength(1);
+});
+
 test('every problem is named with its path and a near key is proposed', () => {
   const yaml = `
 apisix:
@@ -262,9 +272,10 @@ test('merge keys and YAML 1.1 words for true and false are taken', () => {
   expect(merged.pluginAttr['b']).toEqual({ x: 1, y: 2 });
 });
 
-test('an empty value counts as not written', () => {
+test('an empty value counts as not written, but for the list of plugins', () => {
   const config = load('apisix:\nplugins:\ndeployment: {etcd: , admin: {admin_key: }}');
-  expect(config.plugins).toBeUndefined();
+  expect(config.plugins).toEqual([]);
+  expect(load('').plugins).toBeUndefined();
   expect(config.configProvider).toBe('embedded');
   expect(config.admin.keys).toEqual([]);
 });

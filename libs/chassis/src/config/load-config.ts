@@ -78,7 +78,7 @@ function normalise(written: WrittenConfig, context: ReadContext): GatewayConfig 
   const { findings, path, warnings } = context;
   const { role } = written.deployment;
   const configDir = dirname(path);
-  const configProvider = chooseProvider(written.deployment, context);
+  const configProvider = chooseProvider(written, context);
   return {
     file: path,
     configDir,
@@ -91,6 +91,8 @@ function normalise(written: WrittenConfig, context: ReadContext): GatewayConfig 
     control: { enabled: apisix.enable_control, host: apisix.control.ip, port: apisix.control.port },
     status: apisix.status && { host: apisix.status.ip, port: apisix.status.port },
     routerHttp: apisix.router.http,
+    proxyMode: apisix.proxy_mode,
+    xrpcProtocols: written.xrpc.protocols,
     deleteUriTailSlash: apisix.delete_uri_tail_slash,
     normalizeUriLikeServlet: apisix.normalize_uri_like_servlet,
     matchUriEncodedSlash: apisix.match_uri_encoded_slash,
@@ -105,9 +107,13 @@ function normalise(written: WrittenConfig, context: ReadContext): GatewayConfig 
       timeoutMs: apisix.resolver_timeout,
     },
     dataEncryption: {
-      enabled: apisix.data_encryption.enable_encrypt_fields,
+      // a standalone configuration is written by hand, in clear: apisix/plugin.lua, enable_gde
+      enabled:
+        apisix.data_encryption.enable_encrypt_fields &&
+        (configProvider === 'etcd' || configProvider === 'embedded'),
       keyring: apisix.data_encryption.keyring,
     },
+    secretCache: { ttlMs: apisix.lru.secret.ttl, retryMs: apisix.lru.secret.neg_ttl },
     graphqlMaxBytes: written.graphql.max_size,
     ...readPluginList(written, findings),
     extPlugin: readExtPlugin(written),

@@ -74,6 +74,16 @@ test('parseStandalone takes a kind without items for empty', () => {
   expect(yaml('routes:\nservices: []\nunknown: 1').items).toEqual([]);
 });
 
+test('parseStandalone takes a plugin that nothing is said of in YAML for an empty conf', () => {
+  const { items } = yaml('routes:\n  - id: 1\n    plugins:\n      key-auth:\n');
+  expect(items[0]?.value).toEqual({ id: '1', plugins: { 'key-auth': {} } });
+});
+
+test('parseStandalone takes an empty list of plugins for one without plugins', () => {
+  expect(yaml('plugins:').items).toMatchObject([{ key: '/plugins', value: [] }]);
+  expect(json({ plugins: null }).items).toEqual([]);
+});
+
 test('parseStandalone reads YAML as libyaml does', () => {
   const text = `
 routes:

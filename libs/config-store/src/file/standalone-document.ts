@@ -18,7 +18,7 @@ export interface StandaloneDocument {
 }
 
 /** The collections of the file; each is a directory in etcd too (apisix/constants.lua). */
-const COLLECTIONS = [
+export const COLLECTIONS = [
   'routes',
   'services',
   'upstreams',
@@ -47,12 +47,17 @@ export function parseStandalone(
   format: StandaloneFormat,
   env: Environment,
 ): StandaloneDocument {
-  const document = format === 'yaml' ? parseYaml(text, env) : parseJson(text, env);
+  const document = format === 'yaml' ? parseYamlFile(text, env) : parseJson(text, env);
   if (!isRecord(document)) throw new Error('the file holds no configuration object');
+  return readStandalone(document);
+}
+
+/** The items of a document. Throws an Error for a collection that is no list. */
+export function readStandalone(document: Readonly<Record<string, unknown>>): StandaloneDocument {
   const items = new Map<string, StandaloneItem>();
   const problems: string[] = [];
   for (const name of COLLECTIONS) {
-    const collection = document[name] ?? [];
+    const collection = isNothing(document[name]) ? [] : document[name];
     if (!Array.isArray(collection)) throw new Error(`${name} must be a list`);
     collection.forEach((value: unknown, i) => {
       const item = toItem(name, i, value);
@@ -61,29 +66,38 @@ export function parseStandalone(
       else items.set(item.key, item);
     });
   }
-  if (document['plugins'] !== undefined && document['plugins'] !== null) {
+  const { plugins } = document;
+  if (plugins !== undefined && plugins !== null) {
     items.set('/plugins', {
       key: '/plugins',
-      value: document['plugins'],
+      // no plugin at all, unlike a document that does not speak of them
+      value: isNothing(plugins) ? [] : plugins,
       modifiedIndex: undefined,
     });
   }
   return { items: [...items.values()], problems };
 }
 
-function parseYaml(text: string, env: Environment): unknown {
+function parseYamlFile(text: string, env: Environment): unknown {
   const tail = Buffer.from(text.slice(-END_MARK_BYTES)).subarray(-END_MARK_BYTES).toString();
   if (!/#END\s*$/.test(tail)) throw new Error('missing valid end flag');
-  // libyaml, which APISIX uses, speaks YAML 1.1 (`yes` is true), takes the last of equal keys, and
-  // leaves dates and the like as texts.
-  const document = parseDocument(substituteText(text, env), {
+  return parseYaml(substituteText(text, env));
+}
+
+/**
+ * YAML as libyaml reads it, which APISIX uses: version 1.1 (`yes` is true), the last of equal keys,
+ * dates and the like as texts, nothing (`key-auth:`) as an empty mapping. Throws an Error with place
+ * and reason.
+ */
+export function parseYaml(text: string): unknown {
+  const document = parseDocument(text, {
     version: '1.1',
     uniqueKeys: false,
     customTags: (tags) => tags.filter(isPlain),
   });
   const [error] = document.errors;
   if (error) throw new Error(error.message, { cause: error });
-  return document.toJS();
+  return document.toJS({ reviver: (_key, value: unknown) => value ?? {} });
 }
 
 const NOT_PLAIN = ['timestamp', 'binary', 'omap', 'pairs', 'set'].map(
@@ -110,13 +124,18 @@ function toItem(collection: string, i: number, value: unknown): StandaloneItem |
   }
   const id = String(given);
   if (id === '' || id.endsWith('/')) return `invalid item data of [${place}], bad id "${id}"`;
-  const { modifiedIndex } = value;
+  const { modifiedIndex, ...own } = value;
   const isIndex = typeof modifiedIndex === 'number' && Number.isSafeInteger(modifiedIndex);
   return {
     key: `/${collection}/${id}`,
-    value: { ...value, id },
+    value: { ...own, id },
     modifiedIndex: isIndex ? modifiedIndex : undefined,
   };
+}
+
+/** Lua has one empty table. */
+function isNothing(value: unknown): boolean {
+  return value === undefined || value === null || (isRecord(value) && !Object.keys(value).length);
 }
 
 function isRecord(value: unknown): value is Record<string, unknown> {

@@ -1,6 +1,7 @@
 /**
  * Kinds of configuration objects: the name of the Admin API's collection, which is also the
- * directory in the store. Sources: apisix/admin/*.lua of APISIX 3.18.
+ * directory in the store; but credentials are at `/consumers/<name>/credentials/<id>`, and secrets
+ * at `/secrets/<manager>/<id>`. Sources: apisix/admin/*.lua of APISIX 3.18.
  */
 export const RESOURCE_KINDS = [
   'routes',
@@ -11,6 +12,11 @@ export const RESOURCE_KINDS = [
   'plugin_configs',
   'global_rules',
   'plugin_metadata',
+  'credentials',
+  'ssls',
+  'protos',
+  'secrets',
+  'stream_routes',
 ] as const;
 export type ResourceKind = (typeof RESOURCE_KINDS)[number];
 
@@ -24,4 +30,9 @@ export const RESOURCE_SINGULAR: Readonly<Record<ResourceKind, string>> = {
   plugin_configs: 'plugin config',
   global_rules: 'global rule',
   plugin_metadata: 'plugin_metadata',
+  credentials: 'credential',
+  ssls: 'ssl',
+  protos: 'proto',
+  secrets: 'secret',
+  stream_routes: 'stream route',
 };

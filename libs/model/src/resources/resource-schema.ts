@@ -1,5 +1,6 @@
 import type { JsonSchemaObject } from '../schema/validator.ts';
 import { CONSUMER_SCHEMA } from './consumers.schema.ts';
+import { CREDENTIAL_SCHEMA } from './credentials.schema.ts';
 import type { ResourceKind } from './kinds.ts';
 import {
   CONSUMER_GROUP_SCHEMA,
@@ -7,8 +8,12 @@ import {
   PLUGIN_CONFIG_SCHEMA,
 } from './plugin-holders.schema.ts';
 import { PLUGIN_METADATA_SCHEMA } from './plugin-metadata.schema.ts';
+import { PROTO_SCHEMA } from './protos.schema.ts';
 import { ROUTE_SCHEMA } from './routes.schema.ts';
+import { SECRET_SCHEMA } from './secrets.schema.ts';
 import { SERVICE_SCHEMA } from './services.schema.ts';
+import { SSL_SCHEMA } from './ssls.schema.ts';
+import { STREAM_ROUTE_SCHEMA } from './stream-routes.schema.ts';
 import { UPSTREAM_SCHEMA } from './upstreams.schema.ts';
 
 const SCHEMAS: Readonly<Record<ResourceKind, JsonSchemaObject>> = {
@@ -20,11 +25,17 @@ const SCHEMAS: Readonly<Record<ResourceKind, JsonSchemaObject>> = {
   plugin_configs: PLUGIN_CONFIG_SCHEMA,
   global_rules: GLOBAL_RULE_SCHEMA,
   plugin_metadata: PLUGIN_METADATA_SCHEMA,
+  credentials: CREDENTIAL_SCHEMA,
+  ssls: SSL_SCHEMA,
+  protos: PROTO_SCHEMA,
+  secrets: SECRET_SCHEMA,
+  stream_routes: STREAM_ROUTE_SCHEMA,
 };
 
 /**
  * The JSON Schema of a kind as plain data, for the Admin API to serve. plugin_metadata: what holds
- * for a plugin without a metadata schema of its own. Sources: apisix/schema_def.lua.
+ * for a plugin without a metadata schema of its own; secrets: what holds for every manager.
+ * Sources: apisix/schema_def.lua.
  */
 export function resourceSchema(kind: ResourceKind): JsonSchemaObject {
   return SCHEMAS[kind];

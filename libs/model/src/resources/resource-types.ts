@@ -103,6 +103,53 @@ export interface ConsumerResource extends Described {
   readonly plugins?: PluginConfs;
 }
 
+/** One auth plugin's conf, beside those of the consumer. */
+export interface CredentialResource extends Described {
+  readonly plugins?: PluginConfs;
+}
+
+export interface SslResource extends Omit<Described, 'name'> {
+  readonly type: 'server' | 'client';
+  /** PEM. */
+  readonly cert: string;
+  /** PEM, or encrypted with the keyring. */
+  readonly key: string;
+  readonly sni?: string;
+  readonly snis?: readonly string[];
+  /** Further certificates of the same names, each with the key at its place in `keys`. */
+  readonly certs?: readonly string[];
+  readonly keys?: readonly string[];
+  readonly client?: {
+    readonly ca: string;
+    readonly depth: number;
+    readonly skip_mtls_uri_regex?: readonly string[];
+  };
+  readonly status: 0 | 1;
+  readonly ssl_protocols?: readonly ('TLSv1.1' | 'TLSv1.2' | 'TLSv1.3')[];
+}
+
+export interface ProtoResource extends Described {
+  /** Text of a .proto file, or base64 of a FileDescriptorSet. */
+  readonly content: string;
+}
+
+export interface StreamRouteResource extends Described {
+  readonly remote_addr?: string;
+  readonly server_addr?: string;
+  readonly server_port?: number;
+  readonly sni?: string;
+  readonly upstream?: UpstreamResource;
+  readonly upstream_id?: ResourceId;
+  readonly service_id?: ResourceId;
+  readonly plugins?: PluginConfs;
+  readonly protocol?: {
+    readonly name: string;
+    readonly superior_id?: ResourceId;
+    readonly conf?: Readonly<Record<string, unknown>>;
+    readonly logger?: readonly Readonly<Record<string, unknown>>[];
+  };
+}
+
 /** Consumer groups, plugin configs and global rules. */
 export interface PluginHolderResource extends Described {
   readonly plugins: PluginConfs;
@@ -117,4 +164,10 @@ export interface ResourceTypes {
   plugin_configs: PluginHolderResource;
   global_rules: PluginHolderResource;
   plugin_metadata: Readonly<Record<string, unknown>>;
+  credentials: CredentialResource;
+  ssls: SslResource;
+  protos: ProtoResource;
+  /** What its manager's schema says. */
+  secrets: Readonly<Record<string, unknown>>;
+  stream_routes: StreamRouteResource;
 }

@@ -63,6 +63,12 @@ export const DESCRIPTION = {
   ...TIMES,
 } as const;
 
+/** PEM, of a certificate or a chain of them. */
+export const CERTIFICATE_SCHEMA = { type: 'string', minLength: 128, maxLength: 65_536 } as const;
+
+/** PEM, or base64 of it in encrypted form. */
+export const PRIVATE_KEY_SCHEMA = { type: 'string', minLength: 64, maxLength: 65_536 } as const;
+
 /** Seconds. */
 export const TIMEOUT_SCHEMA = {
   type: 'object',

@@ -1,9 +1,11 @@
 import { HEALTH_CHECK_SCHEMA } from './health-check.schema.ts';
 import {
+  CERTIFICATE_SCHEMA,
   DESCRIPTION,
   HOST_SCHEMA,
   ID_SCHEMA,
   NAME_SCHEMA,
+  PRIVATE_KEY_SCHEMA,
   TIMEOUT_SCHEMA,
 } from './schema-parts.ts';
 
@@ -33,8 +35,8 @@ const TLS_SCHEMA = {
   type: 'object',
   properties: {
     client_cert_id: ID_SCHEMA,
-    client_cert: { type: 'string', minLength: 128, maxLength: 65_536 },
-    client_key: { type: 'string', minLength: 64, maxLength: 65_536 },
+    client_cert: CERTIFICATE_SCHEMA,
+    client_key: PRIVATE_KEY_SCHEMA,
     verify: {
       type: 'boolean',
       description:

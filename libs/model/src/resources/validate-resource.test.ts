@@ -1,7 +1,7 @@
 import { generateKeyPairSync } from 'node:crypto';
 import { describe, expect, test } from 'vitest';
 import { ConfigError } from '../errors.ts';
-import type { PluginSchemas } from './check-plugins.ts';
+import type { PluginSchemas } from './checks/check-plugins.ts';
 import type { ResourceKind } from './kinds.ts';
 import { validateResource, type ValidateOptions } from './validate-resource.ts';
 
@@ -343,6 +343,22 @@ describe('validateResource', () => {
     expect(validateResource('consumers', consumer, options).value.plugins).toEqual({
       'limit-req': { rate: 1, burst: 0 },
     });
+  });
+
+  test('takes one auth plugin in a credential, with the conf of a consumer', () => {
+    const fault = (confs: object): string | undefined =>
+      messageFor('credentials', { plugins: confs });
+    expect(fault({ 'key-auth': { key: 'k' } })).toBeUndefined();
+    expect(messageFor('credentials', { id: 'jack/credentials/1' })).toBeUndefined();
+    expect(fault({ 'key-auth': {} })).toMatch(
+      /^invalid plugins configuration: .* property "key" is required/,
+    );
+    expect(fault({ 'limit-req': { rate: 1 } })).toBe(
+      'only supports auth type plugins in consumer credential',
+    );
+    expect(fault({ 'key-auth': { key: 'k' }, 'limit-req': { rate: 1 } })).toBe(
+      `${invalid}property "plugins" validation failed: expect object to have at most 1 properties`,
+    );
   });
 
   test('takes an empty list for an empty conf', () => {

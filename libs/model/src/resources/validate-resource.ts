@@ -1,3 +1,4 @@
+import type { Keyring } from '../encryption/text-encryption.ts';
 import { ConfigError } from '../errors.ts';
 import { cloneJson, freeze, isJsonObject, type JsonObject } from '../json-value.ts';
 import { schemaValidator } from '../schema/compile-schema.ts';
@@ -6,9 +7,13 @@ import {
   checkVars,
   type PluginCheckOptions,
   type PluginCheckResult,
-} from './check-plugins.ts';
-import { checkNodeHosts, checkUpstream } from './check-upstream.ts';
-import { checkPostArgs } from './check-post-args.ts';
+} from './checks/check-plugins.ts';
+import { checkPostArgs } from './checks/check-post-args.ts';
+import { checkProto } from './checks/check-proto.ts';
+import { checkSecret } from './checks/check-secret.ts';
+import { checkSsl } from './checks/check-ssl.ts';
+import { checkStreamRoute } from './checks/check-stream-route.ts';
+import { checkNodeHosts, checkUpstream } from './checks/check-upstream.ts';
 import type { ResourceKind } from './kinds.ts';
 import { PLUGIN_METADATA_SCHEMA } from './plugin-metadata.schema.ts';
 import { resourceSchema } from './resource-schema.ts';
@@ -19,6 +24,12 @@ export interface ValidateOptions extends PluginCheckOptions {
   readonly checkPlugins?: boolean;
   /** plugin_metadata only: the plugin's name; default the value's own `id`. */
   readonly pluginName?: string;
+  /** secrets only: `<manager>/<id>`; default the value's own `id`. */
+  readonly secretId?: string;
+  /** What encrypted private keys are read with. */
+  readonly keyring?: Keyring;
+  /** stream_routes only: the names in `xrpc.protocols` of the configuration file. */
+  readonly streamProtocols?: ReadonlySet<string>;
 }
 
 export interface ValidatedResource<K extends ResourceKind = ResourceKind> {
@@ -54,15 +65,38 @@ function check(kind: ResourceKind, value: unknown, options: ValidateOptions): Pl
   if (kind === 'routes') checkExclusiveFields(value);
   if (kind === 'upstreams') checkNodeHosts(value);
   checkSchema(kind, value);
+  if (kind === 'secrets') checkSecret(value, options.secretId);
   // the schema has made sure of it
   const resource = value as JsonObject;
-  if (kind === 'upstreams') {
-    checkUpstream(resource);
-    return NOTHING_FOUND;
-  }
+  return kind === 'routes' || kind === 'services'
+    ? checkProxied(kind, resource, options)
+    : checkOther(kind, resource, options);
+}
+
+/** What holds for one kind each, besides its plugins. */
+function checkOther(
+  kind: ResourceKind,
+  resource: JsonObject,
+  options: ValidateOptions,
+): PluginCheckResult {
+  const { keyring = [], streamProtocols = new Set() } = options;
+  if (kind === 'upstreams') checkUpstream(resource, keyring);
+  if (kind === 'ssls') checkSsl(resource, keyring);
+  if (kind === 'protos') checkProto(String(resource['content']));
+  const found = checkPluginsOf(kind, resource, options);
+  if (kind === 'credentials') checkAuthOnly(resource, options);
+  if (kind === 'stream_routes') checkStreamRoute(resource, streamProtocols);
+  return found;
+}
+
+function checkProxied(
+  kind: ResourceKind,
+  resource: JsonObject,
+  options: ValidateOptions,
+): PluginCheckResult {
   if (isJsonObject(resource['upstream'])) {
     checkNodeHosts(resource['upstream']);
-    checkUpstream(resource['upstream']);
+    checkUpstream(resource['upstream'], options.keyring ?? []);
   }
   const found = checkPluginsOf(kind, resource, options);
   if (resource['vars'] !== undefined) {
@@ -98,12 +132,23 @@ function checkPluginsOf(
 ): PluginCheckResult {
   const confs = resource['plugins'];
   if (!isJsonObject(confs) || options.checkPlugins === false) return NOTHING_FOUND;
-  if (kind !== 'consumers') return checkPlugins(confs, 'other', options);
+  if (kind === 'stream_routes') return checkPlugins(confs, 'stream', options);
+  if (kind !== 'consumers' && kind !== 'credentials') return checkPlugins(confs, 'other', options);
   try {
     return checkPlugins(confs, 'consumer', options);
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error;
     throw new ConfigError(`invalid plugins configuration: ${error.message}`, { cause: error });
+  }
+}
+
+/** Sources: apisix/admin/credentials.lua. A plugin that is not known may be any. */
+function checkAuthOnly({ plugins }: JsonObject, options: ValidateOptions): void {
+  if (!isJsonObject(plugins)) return;
+  for (const name of Object.keys(plugins)) {
+    const plugin = options.plugins.get(name);
+    if (plugin === undefined || plugin.type === 'auth') continue;
+    throw new ConfigError('only supports auth type plugins in consumer credential');
   }
 }
 

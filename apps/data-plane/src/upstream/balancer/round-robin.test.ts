@@ -38,3 +38,9 @@ test('compileUpstream() reads node names with and without ports, IPv6 too', () =
     ['[::1]:82', '::1', '[::1]:82'],
   ]);
 });
+
+test('compileUpstream() takes a port that a list has in the host', () => {
+  const hosts = ['127.0.0.1:1980', '::1', '[::1]:81'];
+  const { nodes } = compileUpstream({ nodes: hosts.map((host) => ({ host, weight: 1 })) }, '1');
+  expect(nodes.map(({ label }) => label)).toEqual(['127.0.0.1:1980', '[::1]:80', '[::1]:81']);
+});

@@ -11,6 +11,7 @@ import {
   section,
   text,
   unused,
+  type KeyRule,
   type RuleValue,
 } from './key-rules.ts';
 import { NGINX_CONFIG } from './nginx-keys.ts';
@@ -66,11 +67,24 @@ const keyring = scalar<readonly string[]>(
   },
 );
 
+const protocols = listOf(section({ name: text(undefined) }), undefined, {
+  expects: 'a list of protocols',
+});
+
+/** `[{name: redis}]`, as its names. */
+const protocolNames: KeyRule<readonly string[]> = {
+  expects: 'a list of protocols',
+  read(value, path, findings) {
+    const listed = protocols.read(value, path, findings) ?? [];
+    return listed.flatMap(({ name }) => name ?? []);
+  },
+};
+
 const lru = section({
-  ttl: integer(300, 0),
-  count: integer(512, 0),
-  neg_ttl: integer(60, 0),
-  neg_count: integer(512, 0),
+  ttl: seconds(300_000, 0),
+  count: unused(integer(512, 0)),
+  neg_ttl: seconds(60_000, 0),
+  neg_count: unused(integer(512, 0)),
 });
 
 const APISIX = section({
@@ -127,13 +141,15 @@ const APISIX = section({
     ssl_session_tickets: unused(flag(false)),
     fallback_sni: unused(text(undefined)),
   }),
-  enable_control: unused(flag(true)),
-  control: unused(section({ ip: host('127.0.0.1'), port: port(9090) })),
+  enable_control: flag(true),
+  control: section({ ip: host('127.0.0.1'), port: port(9090) }),
   disable_sync_configuration_during_start: unused(flag(false)),
   worker_startup_time_threshold: unused(integer(60, 0)),
   data_encryption: section({
-    enable_encrypt_fields: unused(flag(true)),
-    keyring: unused(keyring),
+    enable_encrypt_fields: flag(true),
+    // Of APISIX before 3.13; since then it does nothing.
+    enable: unused(flag(true)),
+    keyring,
   }),
   status: optionalSection({ ip: host('127.0.0.1'), port: port(7085) }),
   disable_upstream_healthcheck: unused(flag(false)),
@@ -141,12 +157,17 @@ const APISIX = section({
     expects: 'a list of IP addresses or CIDRs',
     itemsMin: 1,
   }),
-  lru: unused(section({ secret: lru })),
+  lru: section({ secret: lru }),
   tracing: unused(flag(false)),
   id: unused(anything),
 });
 
-const plugins = texts(undefined);
+const pluginList = texts(undefined);
+/** Not written: all that are on by default. Written without a value: none, as in APISIX. */
+const plugins: typeof pluginList = {
+  expects: pluginList.expects,
+  read: (value, path, findings) => (value === null ? [] : pluginList.read(value, path, findings)),
+};
 const streamPlugins = texts([
   'ip-restriction',
   'limit-conn',
@@ -180,7 +201,7 @@ export const KNOWN_KEYS = section({
   }),
   ...PLUGIN_KEYS,
   wasm: unused(section({ plugins: anyList })),
-  xrpc: unused(section({ protocols: anyList })),
+  xrpc: unused(section({ protocols: protocolNames })),
   deployment: DEPLOYMENT,
   polygate: POLYGATE,
 });

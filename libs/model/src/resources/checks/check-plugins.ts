@@ -1,9 +1,9 @@
-import { ConfigError } from '../errors.ts';
-import { compileExpression } from '../expression/compile-expression.ts';
-import { isJsonObject, type JsonObject } from '../json-value.ts';
-import { schemaValidator } from '../schema/compile-schema.ts';
-import type { JsonSchemaObject } from '../schema/validator.ts';
-import { withPluginMeta } from './plugin-meta.schema.ts';
+import { ConfigError } from '../../errors.ts';
+import { compileExpression } from '../../expression/compile-expression.ts';
+import { isJsonObject, type JsonObject } from '../../json-value.ts';
+import { schemaValidator } from '../../schema/compile-schema.ts';
+import type { JsonSchemaObject } from '../../schema/validator.ts';
+import { withPluginMeta } from '../plugin-meta.schema.ts';
 
 /** What is needed of a plugin to check its confs; `PluginDefinition` of the SDK has it. */
 export interface PluginSchemas {
@@ -30,14 +30,16 @@ export interface PluginCheckResult {
   readonly warnings: readonly string[];
 }
 
+/** What the confs stand in, as far as it makes a difference. */
+export type PluginHolder = 'consumer' | 'stream' | 'other';
+
 /**
- * Checks the `plugins` of an object and fills in defaults in place. `holder` says whether the
- * confs stand in a consumer. Sources: apisix/plugin.lua, check_single_plugin_schema.
- * Throws ConfigError.
+ * Checks the `plugins` of an object and fills in defaults in place. Sources: apisix/plugin.lua,
+ * check_single_plugin_schema and stream_check_schema. Throws ConfigError.
  */
 export function checkPlugins(
   confs: JsonObject,
-  holder: 'consumer' | 'other',
+  holder: PluginHolder,
   options: PluginCheckOptions,
 ): PluginCheckResult {
   const skippedPlugins: string[] = [];
@@ -72,7 +74,7 @@ function asObject(confs: JsonObject, name: string, value: object): JsonObject {
 function checkConf(
   plugin: PluginSchemas,
   conf: JsonObject,
-  holder: 'consumer' | 'other',
+  holder: PluginHolder,
 ): string | undefined {
   const forConsumer = holder === 'consumer' && plugin.consumerSchema !== undefined;
   const schema = forConsumer ? plugin.consumerSchema : withPluginMeta(plugin.schema);
@@ -82,7 +84,11 @@ function checkConf(
       forConsumer ? plugin.checkConsumer?.(conf as never) : plugin.check?.(conf as never),
     );
   if (error === undefined) return undefined;
-  const message = `failed to check the configuration of plugin ${plugin.name} err: ${error}`;
+  const fault = 'failed to check the configuration of';
+  const message =
+    holder === 'stream'
+      ? `${fault} stream plugin [${plugin.name}]: ${error}`
+      : `${fault} plugin ${plugin.name} err: ${error}`;
   const meta = conf['_meta'];
   if (isJsonObject(meta) && meta['disable'] === true) return message;
   throw new ConfigError(message);

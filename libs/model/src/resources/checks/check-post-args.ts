@@ -1,4 +1,4 @@
-import { ConfigError } from '../errors.ts';
+import { ConfigError } from '../../errors.ts';
 
 const PREFIX = 'post_arg.';
 const OPENERS: Readonly<Record<string, string>> = { ')': '(', ']': '[' };

@@ -1,10 +1,11 @@
-import { X509Certificate, createPrivateKey } from 'node:crypto';
-import { parseIpv6 } from '../address/ip-address.ts';
-import { ConfigError } from '../errors.ts';
-import { isJsonObject, type JsonObject } from '../json-value.ts';
-import { luaNumber, luaToNumber } from '../lua-text.ts';
-import { schemaValidator } from '../schema/compile-schema.ts';
-import { CHASH_KEY_SCHEMAS } from './upstreams.schema.ts';
+import { parseIpv6 } from '../../address/ip-address.ts';
+import type { Keyring } from '../../encryption/text-encryption.ts';
+import { ConfigError } from '../../errors.ts';
+import { isJsonObject, type JsonObject } from '../../json-value.ts';
+import { luaNumber, luaToNumber } from '../../lua-text.ts';
+import { schemaValidator } from '../../schema/compile-schema.ts';
+import { checkKeyPair } from './check-certificate.ts';
+import { CHASH_KEY_SCHEMAS } from '../upstreams.schema.ts';
 
 /**
  * What holds for an upstream before its schema is asked: IPv6 hosts of listed nodes stand in
@@ -26,14 +27,14 @@ export function checkNodeHosts(upstream: unknown): void {
  * What the schema of an upstream cannot say: ports of a node map, the host to pass, the client
  * certificate, the key of consistent hashing. Sources: apisix/upstream.lua, check_upstream_conf.
  */
-export function checkUpstream(upstream: JsonObject): void {
+export function checkUpstream(upstream: JsonObject, keyring: Keyring): void {
   checkNodePorts(upstream['nodes']);
   if (upstream['pass_host'] === 'rewrite' && !upstream['upstream_host']) {
     throw new ConfigError("`upstream_host` can't be empty when `pass_host` is `rewrite`");
   }
   const { tls } = upstream;
   if (isJsonObject(tls) && typeof tls['client_cert'] === 'string') {
-    checkClientCertificate(tls['client_cert'], String(tls['client_key']));
+    checkKeyPair(tls['client_cert'], String(tls['client_key']), keyring);
   }
   if (upstream['type'] === 'chash') checkHashKey(upstream);
 }
@@ -59,19 +60,6 @@ function portOf(address: string): number | undefined {
     if (beforeDot.indexOf(':') !== beforeDot.lastIndexOf(':')) return undefined;
   }
   return luaToNumber(address.slice(colon + 1));
-}
-
-function checkClientCertificate(certificate: string, key: string): void {
-  try {
-    new X509Certificate(certificate);
-  } catch (cause) {
-    throw new ConfigError('failed to parse cert: PEM_read_bio_X509_AUX() failed', { cause });
-  }
-  try {
-    createPrivateKey(key);
-  } catch (cause) {
-    throw new ConfigError('failed to parse key: PEM_read_bio_PrivateKey() failed', { cause });
-  }
 }
 
 function checkHashKey(upstream: JsonObject): void {

@@ -1,0 +1,148 @@
+import type { ResourceKind } from '@polygate/model';
+import type { LocalReply } from '@polygate/plugin-sdk';
+import type { ConfigItem } from '../config/config-item.ts';
+import type { ControlView } from './control-view.ts';
+import { describeSchemas } from './describe-schemas.ts';
+import { healthOfAll, healthOfOne } from './health-checks.ts';
+import { jsonList } from './json-list.ts';
+import { showItem } from './show-item.ts';
+
+export interface ControlRequest {
+  readonly method: string;
+  /** Decoded, without query. */
+  readonly path: string;
+  /** The Accept header. */
+  readonly accept: string | undefined;
+}
+
+interface Endpoint {
+  readonly method: 'GET' | 'POST' | 'PUT';
+  /** With `/*` at its end it stands for everything below. */
+  readonly path: string;
+  /** `segments`: of the path below `/v1`, as `['route', '1']`. */
+  answer(
+    view: ControlView,
+    segments: readonly (string | undefined)[],
+    request: ControlRequest,
+  ): LocalReply | Promise<LocalReply>;
+}
+
+const NOT_FOUND: LocalReply = { status: 404 };
+
+/** apisix/control/v1.lua, and the one endpoint of server-info. */
+const ENDPOINTS: readonly Endpoint[] = [
+  {
+    method: 'GET',
+    path: '/v1/schema',
+    answer: (view) => ({ status: 200, body: describeSchemas(view.plugins()) }),
+  },
+  {
+    method: 'GET',
+    path: '/v1/healthcheck',
+    answer: (view, _, { accept }) => healthOfAll(view, accept),
+  },
+  {
+    method: 'GET',
+    path: '/v1/healthcheck/*',
+    answer: (view, [, kind, id], { accept }) => healthOfOne(view, { kind, id, accept }),
+  },
+  {
+    method: 'POST',
+    path: '/v1/gc',
+    answer: (view) => view.collectGarbage().then(() => ({ status: 200 })),
+  },
+  ...listAndOne('routes', 'route'),
+  ...listAndOne('services', 'service'),
+  ...listAndOne('upstreams', 'upstream'),
+  { method: 'GET', path: '/v1/plugin_metadatas', answer: (view) => allMetadata(view) },
+  {
+    method: 'GET',
+    path: '/v1/plugin_metadata/*',
+    answer: (view, [, name = '']) => oneMetadata(view, name),
+  },
+  { method: 'PUT', path: '/v1/plugins/reload', answer: (view) => reloadPlugins(view) },
+  {
+    method: 'GET',
+    path: '/v1/server_info',
+    answer: (view) =>
+      view.plugins().some(({ name }) => name === 'server-info')
+        ? { status: 200, body: view.serverInfo() }
+        : NOT_FOUND,
+  },
+];
+
+/** 404 without a body of our own for what is no endpoint, also for another method, as in APISIX. */
+export function dispatch(
+  request: ControlRequest,
+  view: ControlView,
+): LocalReply | Promise<LocalReply> {
+  const endpoint = ENDPOINTS.find(
+    ({ method, path }) => method === request.method && matches(path, request.path),
+  );
+  if (endpoint === undefined) return NOT_FOUND;
+  return endpoint.answer(view, request.path.split('/').slice(2), request);
+}
+
+function matches(pattern: string, path: string): boolean {
+  return pattern.endsWith('/*') ? path.startsWith(pattern.slice(0, -1)) : path === pattern;
+}
+
+function listAndOne(kind: ResourceKind, singular: string): readonly Endpoint[] {
+  const shown = (view: ControlView, item: ConfigItem): object => showItem(item, view.source);
+  return [
+    {
+      method: 'GET',
+      path: `/v1/${kind}`,
+      answer: (view) => ({
+        status: 200,
+        body: jsonList(itemsOf(view, kind).map((item) => shown(view, item))),
+      }),
+    },
+    {
+      method: 'GET',
+      path: `/v1/${singular}/*`,
+      answer(view, [, id = '']) {
+        const item = itemsOf(view, kind).find((one) => one.id === id);
+        return item === undefined
+          ? missing(`${singular}[${id}] not found`)
+          : { status: 200, body: shown(view, item) };
+      },
+    },
+  ];
+}
+
+/** Those of enabled plugins. */
+function allMetadata(view: ControlView): LocalReply {
+  const enabled = new Set(view.plugins().map(({ name }) => name));
+  const shown = itemsOf(view, 'plugin_metadata').filter(({ id }) => enabled.has(id));
+  return { status: 200, body: jsonList(shown.map(withId)) };
+}
+
+function oneMetadata(view: ControlView, name: string): LocalReply {
+  const item = itemsOf(view, 'plugin_metadata').find(({ id }) => id === name);
+  return item === undefined
+    ? missing(`plugin metadata[${name}] not found`)
+    : { status: 200, body: withId(item) };
+}
+
+function reloadPlugins(view: ControlView): LocalReply {
+  try {
+    view.reloadPlugins();
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    return { status: 503, body: { error_msg: `failed to reload plugins: ${reason}` } };
+  }
+  return { status: 200, body: 'done' };
+}
+
+function itemsOf(view: ControlView, kind: ResourceKind): readonly ConfigItem[] {
+  return view.items().filter((item) => item.kind === kind);
+}
+
+function withId({ id, value }: ConfigItem): object {
+  return { ...(value as object), id };
+}
+
+function missing(message: string): LocalReply {
+  return { status: 404, body: { error_msg: message } };
+}
