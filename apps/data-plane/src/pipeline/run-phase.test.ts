@@ -114,8 +114,8 @@ describe('runRequestPhase()', () => {
     const filter = vi.fn((vars: Variables) => vars.get('yes') === '0');
     const access = vi.fn();
     const steps = chain(plugin('a', access, { filter })).access;
-    runRequestPhase(steps, ctx);
-    runRequestPhase(steps, ctx);
+    void runRequestPhase(steps, ctx);
+    void runRequestPhase(steps, ctx);
     expect(filter).toHaveBeenCalledOnce();
     expect(access).not.toHaveBeenCalled();
   });
@@ -125,7 +125,7 @@ describe('runRequestPhase()', () => {
     const filter = (): boolean => {
       throw new Error('bad filter');
     };
-    runRequestPhase(chain(plugin('a', access, { filter })).access, ctx);
+    void runRequestPhase(chain(plugin('a', access, { filter })).access, ctx);
     expect(access).toHaveBeenCalledOnce();
   });
 });
