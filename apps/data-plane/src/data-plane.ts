@@ -83,6 +83,8 @@ class RunningDataPlane implements DataPlane {
   #begun = false;
   #secretTimer: NodeJS.Timeout | undefined;
   #storeConnected = true;
+  /** The workers missed a change. */
+  #isBehind = false;
 
   constructor(options: DataPlaneOptions) {
     this.#options = options;
@@ -189,7 +191,11 @@ class RunningDataPlane implements DataPlane {
     try {
       for await (const event of store.watch(this.#abort.signal)) {
         if (event.kind !== 'status') {
-          await this.#onEvent(event);
+          await this.#onEvent(event).catch((error: unknown) => {
+            // A watch that ended here would freeze the configuration: the next event sends it whole.
+            this.#isBehind = true;
+            log.error(`revision ${event.revision} did not reach the workers: ${String(error)}`);
+          });
           continue;
         }
         this.#storeConnected = event.connected;
@@ -213,8 +219,9 @@ class RunningDataPlane implements DataPlane {
       this.#pool.begin(first).catch((error: unknown) => this.#rejectServing(error as Error));
     } else {
       const update = await this.#withSecrets(event);
-      if (isOther) this.#sendSelection();
+      if (isOther || this.#isBehind) this.#sendSelection();
       else this.#pool.send(update);
+      this.#isBehind = false;
     }
     this.#onProgress();
   }
