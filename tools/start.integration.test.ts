@@ -1,5 +1,7 @@
 import { execFileSync } from 'node:child_process';
 import { mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { createServer } from 'node:net';
+import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -90,6 +92,20 @@ describe('npm start', () => {
     expect(await service.stop('SIGINT')).toBe(0);
     expect(runnerPids()).toEqual([]);
     await expect(fetch(`${gateway}/hello`)).rejects.toThrow();
+  });
+
+  test('ends with code 1 and the reason when its port is taken', async () => {
+    const taken = createServer();
+    await new Promise<void>((resolve) => taken.listen(0, '127.0.0.1', resolve));
+    const { port } = taken.address() as AddressInfo;
+    const other = await mkdtemp(path.join(tmpdir(), 'polygate-taken-'));
+    const file = path.join(other, 'config.yaml');
+    await writeFile(file, CONFIG.replace('port: 0 }], enable', `port: ${port} }], enable`));
+    const wrong = startService('tools/start.ts', ['--config', file]);
+    await wrong.line(/cannot serve: .*EADDRINUSE/);
+    expect(await wrong.exited).toBe(1);
+    taken.close();
+    await rm(other, { recursive: true });
   });
 
   test('names what is wrong in a configuration file and does not start', async () => {

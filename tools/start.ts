@@ -46,6 +46,7 @@ await runMain('polygate', async (configFile) => {
     () => console.log(welcome(config, { admin, gateway: plane.listen })),
     (error: Error) => {
       log.error(`cannot serve: ${error.message}`);
+      process.exitCode = 1;
       end('no port to serve on');
     },
   );

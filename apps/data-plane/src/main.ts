@@ -42,6 +42,7 @@ await runMain('data-plane', async (configFile) => {
     },
     (error: Error) => {
       log.error(`cannot serve: ${error.message}`);
+      process.exitCode = 1;
       end('no port to serve on');
     },
   );

@@ -20,8 +20,8 @@ const SIGNAL_EXIT_CODES = { SIGINT: 130, SIGTERM: 143, SIGQUIT: 131 } as const;
  * Takes over the end of the process. SIGTERM, SIGINT or SIGQUIT call `stop` and end with code 0,
  * with 1 when `stop` fails or takes longer than `graceMs`; a second signal ends at once. An error
  * nobody caught is logged and ends with code 1: the state it left behind is unknown, so nothing
- * is served on it. Returns a function that asks for the same end as a signal. For the main
- * thread.
+ * is served on it. Returns a function that asks for the same end as a signal; with
+ * `process.exitCode` set before, that is the code. For the main thread.
  */
 export function runUntilStopped({ stop, graceMs, log }: RunOptions): (reason: string) => void {
   let stoppingSinceMs: number | undefined;
@@ -41,7 +41,7 @@ export function runUntilStopped({ stop, graceMs, log }: RunOptions): (reason: st
     }
     clearTimeout(timer);
     log.info('stopped');
-    process.exit(0);
+    process.exit(process.exitCode ?? 0);
   }
 
   const requestStop = (reason: string) => {
