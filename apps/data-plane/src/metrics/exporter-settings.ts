@@ -1,15 +1,10 @@
 import type { GatewayConfig } from '@polygate/chassis';
 
-/** `plugin_attr.prometheus` of the configuration file, with APISIX's defaults. */
-function attrOf({ pluginAttr }: Pick<GatewayConfig, 'pluginAttr'>): Record<string, unknown> {
-  return { ...pluginAttr['prometheus'] };
-}
-
-/** Where metrics are served; undefined when the export server is switched off. */
+/** Where metrics are served, with APISIX's defaults; undefined when that is switched off. */
 export function exporterSettings(
   config: Pick<GatewayConfig, 'pluginAttr'>,
 ): { host: string; port: number; uri: string } | undefined {
-  const attr = attrOf(config);
+  const attr = config.pluginAttr['prometheus'] ?? {};
   if (attr['enable_export_server'] === false) return undefined;
   const address = (attr['export_addr'] ?? {}) as { ip?: unknown; port?: unknown };
   const uri = attr['export_uri'];
@@ -21,6 +16,6 @@ export function exporterSettings(
 }
 
 export function metricPrefix(config: Pick<GatewayConfig, 'pluginAttr'>): string {
-  const prefix = attrOf(config)['metric_prefix'];
+  const prefix = config.pluginAttr['prometheus']?.['metric_prefix'];
   return typeof prefix === 'string' ? prefix : 'apisix_';
 }

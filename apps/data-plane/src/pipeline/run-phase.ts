@@ -6,6 +6,7 @@ import type {
   ResponseHandler,
 } from '@polygate/plugin-sdk';
 import type { GatewayContext } from '../request/gateway-context.ts';
+import { describeError } from './describe-error.ts';
 import type { PreparedPlugin, Step } from './plugin-chain.ts';
 
 /** A reply ends the request; undefined goes on. A promise only where a plugin waits for something. */
@@ -55,7 +56,7 @@ export function runResponsePhase(
     try {
       run(ctx, owner.prepared);
     } catch (error) {
-      ctx.log.error(`plugin ${owner.name} failed: ${describe(error)}`);
+      ctx.log.error(`plugin ${owner.name} failed: ${describeError(error)}`);
     }
   }
 }
@@ -73,7 +74,7 @@ export function runBodyPhase(
     try {
       current = run(ctx, owner.prepared, current, last) ?? current;
     } catch (error) {
-      ctx.log.error(`plugin ${owner.name} failed: ${describe(error)}`);
+      ctx.log.error(`plugin ${owner.name} failed: ${describeError(error)}`);
     }
   }
   return current;
@@ -92,7 +93,7 @@ function filterHolds(
   try {
     holds = filter(ctx.vars);
   } catch (error) {
-    ctx.log.error(`_meta.filter of plugin ${owner.name} failed: ${describe(error)}`);
+    ctx.log.error(`_meta.filter of plugin ${owner.name} failed: ${describeError(error)}`);
   }
   results.set(owner, holds);
   return holds;
@@ -107,11 +108,6 @@ function finish(owner: PreparedPlugin, reply: LocalReply, ctx: GatewayContext): 
 
 /** Fails closed: a plugin that breaks ends the request. */
 function failure(owner: PreparedPlugin, error: unknown, ctx: GatewayContext): LocalReply {
-  ctx.log.error(`plugin ${owner.name} failed: ${describe(error)}`);
+  ctx.log.error(`plugin ${owner.name} failed: ${describeError(error)}`);
   return { status: error instanceof GatewayError ? error.info.status : 500 };
-}
-
-function describe(error: unknown): string {
-  if (error instanceof GatewayError) return `${error.code}: ${error.message}`;
-  return error instanceof Error ? (error.stack ?? error.message) : String(error);
 }

@@ -1,9 +1,9 @@
 import { GatewayError } from '@polygate/plugin-sdk';
 import type { LocalReply, Logger } from '@polygate/plugin-sdk';
-import type { ConfigSnapshot } from '../config/config-snapshot.ts';
 import type { SnapshotHolder } from '../config/snapshot-holder.ts';
 import type { WorkerTraffic } from '../metrics/gateway-metrics.ts';
 import { DebugTrace } from '../pipeline/debug-trace.ts';
+import { describeError } from '../pipeline/describe-error.ts';
 import { EMPTY_CHAIN } from '../pipeline/plugin-chain.ts';
 import { runBodyPhase, runRequestPhase, runResponsePhase } from '../pipeline/run-phase.ts';
 import type { PhaseResult } from '../pipeline/run-phase.ts';
@@ -50,11 +50,10 @@ export async function handleRequest(exchange: Exchange, gateway: Gateway): Promi
     gateway.traffic.requestEnded();
     return;
   }
-  const { snapshot } = pinned;
   const ctx = new GatewayContext({
     exchange,
     target,
-    snapshot,
+    snapshot: pinned.snapshot,
     chain: EMPTY_CHAIN,
     log: gateway.log,
     bodyBytesMax: gateway.bodyBytesMax,
@@ -64,9 +63,9 @@ export async function handleRequest(exchange: Exchange, gateway: Gateway): Promi
   const endTrace = gateway.trace?.(ctx);
   try {
     sanitizeForwardedHeaders(ctx, gateway.trusted);
-    await answer(ctx, snapshot, gateway);
+    await answer(ctx, gateway);
   } catch (error) {
-    gateway.log.error(`request failed: ${describe(error)}`);
+    gateway.log.error(`request failed: ${describeError(error)}`);
     exchange.destroy();
   } finally {
     runResponsePhase(ctx.globalRules.log, ctx);
@@ -77,14 +76,10 @@ export async function handleRequest(exchange: Exchange, gateway: Gateway): Promi
   }
 }
 
-async function answer(
-  ctx: GatewayContext,
-  snapshot: ConfigSnapshot,
-  gateway: Gateway,
-): Promise<void> {
+async function answer(ctx: GatewayContext, gateway: Gateway): Promise<void> {
   let response: UpstreamResponse;
   try {
-    const pending = requestPhases(ctx, snapshot);
+    const pending = requestPhases(ctx);
     const reply = pending instanceof Promise ? await pending : pending;
     if (reply !== undefined) return await sendReply(ctx, reply, gateway);
     const result = await forward(ctx, gateway.transport);
@@ -95,7 +90,7 @@ async function answer(
       ctx.response.status = 499;
       return;
     }
-    ctx.log.error(`request to ${ctx.request.rawTarget} failed: ${describe(error)}`);
+    ctx.log.error(`request to ${ctx.request.rawTarget} failed: ${describeError(error)}`);
     const status = error instanceof GatewayError ? error.info.status : 500;
     return sendReply(ctx, { status }, gateway);
   }
@@ -103,7 +98,8 @@ async function answer(
 }
 
 /** Everything before the upstream. A reply ends the request. */
-function requestPhases(ctx: GatewayContext, snapshot: ConfigSnapshot): PhaseResult {
+function requestPhases(ctx: GatewayContext): PhaseResult {
+  const { snapshot } = ctx;
   const match = snapshot.match({
     method: ctx.request.method,
     host: ctx.request.host,
@@ -230,7 +226,7 @@ function deliver(ctx: GatewayContext, response: UpstreamResponse, gateway: Gatew
       resolve();
     };
     const abort = (error: Error): void => {
-      if (!ctx.aborted) ctx.log.error(`response failed: ${describe(error)}`);
+      if (!ctx.aborted) ctx.log.error(`response failed: ${describeError(error)}`);
       exchange.destroy();
       finish();
     };
@@ -296,9 +292,4 @@ function refuse(exchange: Exchange, status: number, gateway: Gateway): void {
   exchange.sendHead(status, headers);
   exchange.sendChunk(body);
   exchange.end();
-}
-
-function describe(error: unknown): string {
-  if (error instanceof GatewayError) return `${error.code}: ${error.message}`;
-  return error instanceof Error ? (error.stack ?? error.message) : String(error);
 }
