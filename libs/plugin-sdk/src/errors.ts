@@ -12,6 +12,7 @@ export interface GatewayErrorInfo {
 export const GATEWAY_ERRORS = {
   REQUEST_BODY_TOO_LARGE: { status: 413, source: 'client', retryable: false },
   REQUEST_BODY_TIMEOUT: { status: 408, source: 'client', retryable: false },
+  REQUEST_MALFORMED: { status: 400, source: 'client', retryable: false },
   REQUEST_ABORTED: { status: 499, source: 'client', retryable: false },
   UPSTREAM_MISSING: { status: 502, source: 'gateway', retryable: false },
   UPSTREAM_NO_NODE: { status: 503, source: 'gateway', retryable: false },
@@ -21,6 +22,7 @@ export const GATEWAY_ERRORS = {
   UPSTREAM_READ_TIMEOUT: { status: 504, source: 'upstream', retryable: true },
   UPSTREAM_SEND_TIMEOUT: { status: 504, source: 'upstream', retryable: true },
   UPSTREAM_PROTOCOL: { status: 502, source: 'upstream', retryable: true },
+  RESPONSE_MALFORMED: { status: 502, source: 'upstream', retryable: false },
   RESPONSE_BODY_TOO_LARGE: { status: 502, source: 'upstream', retryable: false },
   RUNNER_UNAVAILABLE: { status: 503, source: 'runner', retryable: false },
   RUNNER_FAILED: { status: 503, source: 'runner', retryable: false },

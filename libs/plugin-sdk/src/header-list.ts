@@ -58,13 +58,49 @@ export class HeaderList {
   }
 
   append(name: string, value: string): void {
+    this.appendKnown(name, name.toLowerCase(), value);
+  }
+
+  /** For who knows the lower-case name already, as a parser does. */
+  appendKnown(name: string, lowerName: string, value: string): void {
     this.#names.push(name);
-    this.#lowerNames.push(name.toLowerCase());
+    this.#lowerNames.push(lowerName);
     this.#values.push(value);
+  }
+
+  /** By position, 0 to `size` - 1: a loop over these allocates nothing. */
+  nameAt(index: number): string {
+    return this.#names[index] as string;
+  }
+
+  lowerNameAt(index: number): string {
+    return this.#lowerNames[index] as string;
+  }
+
+  valueAt(index: number): string {
+    return this.#values[index] as string;
   }
 
   delete(name: string): void {
     this.#deleteFrom(0, name.toLowerCase());
+  }
+
+  /** Drops every header whose lower-case name the condition refuses. */
+  retain(condition: (lowerName: string) => boolean): void {
+    let kept = 0;
+    for (let i = 0; i < this.#names.length; i++) {
+      const lowerName = this.#lowerNames[i] as string;
+      if (!condition(lowerName)) continue;
+      if (kept !== i) {
+        this.#names[kept] = this.#names[i] as string;
+        this.#lowerNames[kept] = lowerName;
+        this.#values[kept] = this.#values[i] as string;
+      }
+      kept += 1;
+    }
+    this.#names.length = kept;
+    this.#lowerNames.length = kept;
+    this.#values.length = kept;
   }
 
   /** Name as spelled, lower-case name, value; in order. */

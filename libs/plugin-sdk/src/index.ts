@@ -4,6 +4,8 @@ export { GATEWAY_ERRORS, GatewayError } from './errors.ts';
 export type { ErrorSource, GatewayErrorCode, GatewayErrorInfo } from './errors.ts';
 export type { ExternalConf, ExternalPluginConf, ExternalPlugins } from './external-plugins.ts';
 export { HeaderList } from './header-list.ts';
+export { LineFile, type LineFileOptions } from './line-file.ts';
+export { LineFiles, lineFiles } from './line-files.ts';
 export type { LocalReply } from './local-reply.ts';
 export type { Counter, Gauge, Histogram, MetricLabels, MetricRegistry } from './metrics.ts';
 export { definePlugin } from './plugin.ts';
@@ -18,6 +20,7 @@ export type {
   RequestHandler,
   ResponseHandler,
 } from './plugin.ts';
+export { readableText } from './readable-text.ts';
 export type {
   ClientRequest,
   ClientResponse,

@@ -1,6 +1,7 @@
 import type { ExternalPlugins } from './external-plugins.ts';
 import type { LocalReply } from './local-reply.ts';
 import type { MetricRegistry } from './metrics.ts';
+import type { Phase } from './phase.ts';
 import type { Logger, RequestContext } from './request-context.ts';
 import type { SharedState } from './shared-state.ts';
 
@@ -70,6 +71,11 @@ export type BodyHandler<Prepared> = (
 export interface PluginHandlers<Conf, Prepared> {
   /** Once per conf: compile patterns, parse CIDR sets and templates here, never in a phase. */
   prepare?(conf: Conf, env: PluginEnvironment): Prepared;
+  /**
+   * Whether this conf has anything to do in a phase that the plugin has a handler for; asked once, after
+   * `prepare`. A filter that is not there costs nothing. Without this function: yes.
+   */
+  runsIn?(phase: Phase, prepared: Prepared): boolean;
   /** After the last request that used it. */
   dispose?(prepared: Prepared): void;
   rewrite?: RequestHandler<Prepared>;

@@ -1,15 +1,14 @@
 import { compileExpression, IpSet } from '@polygate/model';
 import type { RouteResource, ServiceResource } from '@polygate/model';
-import type { ConsumerMatch } from '@polygate/plugin-sdk';
-import { makeChain } from '../pipeline/plugin-chain.ts';
-import type { PluginChain } from '../pipeline/plugin-chain.ts';
+import { EMPTY_CHAIN, makeChain } from '../pipeline/plugin-chain.ts';
 import type { HostedCandidate, RouterMode } from '../routing/route-table.ts';
 import { compileUpstream, timeoutsMs } from '../upstream/compiled-upstream.ts';
 import type { CompiledRoute } from './config-snapshot.ts';
-import type { ConsumerLayers } from './consumer-index.ts';
 import type { ItemOf, ItemStore } from './item-store.ts';
 import { placeConfs } from './prepared-plugins.ts';
-import type { PlacedConf, PreparedPlugins } from './prepared-plugins.ts';
+import type { PlacedConf } from './prepared-plugins.ts';
+import { RouteOfItems } from './route-of-items.ts';
+import type { ConsumerSurroundings } from './route-of-items.ts';
 
 export interface RouteEntry {
   readonly compiled: CompiledRoute;
@@ -17,12 +16,16 @@ export interface RouteEntry {
 }
 
 /** What a route is compiled with. */
-export interface RouteSurroundings {
+export interface RouteSurroundings extends ConsumerSurroundings {
   readonly items: ItemStore;
-  readonly prepared: PreparedPlugins;
   readonly routerMode: RouterMode;
-  readonly layersOf: (consumer: ConsumerMatch) => ConsumerLayers | undefined;
 }
+
+/** One for all routes without plugins. */
+const NO_CONFS: ReadonlyMap<string, PlacedConf> = new Map();
+/** One for all routes that name the same methods: there are few such lists. */
+const METHOD_SETS_MAX = 64;
+const methodSets = new Map<string, ReadonlySet<string>>();
 
 /** Merges service, plugin config and route. Throws what a plugin's `prepare` throws. */
 export function compileRoute(item: ItemOf<'routes'>, around: RouteSurroundings): RouteEntry {
@@ -31,15 +34,17 @@ export function compileRoute(item: ItemOf<'routes'>, around: RouteSurroundings):
   const service = items.get('services', route.service_id);
   const pluginConfig = items.get('plugin_configs', route.plugin_config_id);
 
-  const confs = placeConfs([service, pluginConfig, item]);
-  const chain = makeChain(prepared.all(confs));
+  const placed = placeConfs([service, pluginConfig, item]);
+  const confs = placed.size === 0 ? NO_CONFS : placed;
+  const plugins = prepared.all(confs);
+  const chain = plugins.length === 0 ? EMPTY_CHAIN : makeChain(plugins);
   const ownUpstream = route.upstream !== undefined || route.upstream_id !== undefined;
   const from = ownUpstream ? route : service?.value;
   const upstream =
     from?.upstream_id === undefined && from?.upstream !== undefined
       ? compileUpstream(from.upstream, undefined)
       : undefined;
-  const compiled: CompiledRoute = {
+  const facts = {
     id: item.id,
     name: route.name,
     serviceId: service?.id,
@@ -49,48 +54,11 @@ export function compileRoute(item: ItemOf<'routes'>, around: RouteSurroundings):
     chain,
     upstream,
     upstreamId: from?.upstream_id === undefined ? undefined : String(from.upstream_id),
+    enableWebsocket: route.enable_websocket ?? service?.value.enable_websocket ?? false,
     timeoutsMs: route.timeout === undefined ? undefined : timeoutsMs(route.timeout),
-    globalRulesFor: memoised((globalRules) => withoutPreferringRoute(globalRules, chain)),
-    chainFor: memoised((consumer) => chainForConsumer(consumer, confs, chain, around)),
   };
+  const compiled = new RouteOfItems(facts, confs, around);
   return { compiled, candidates: candidatesOf(item, service?.value, compiled, around.routerMode) };
-}
-
-/** Keys are made anew when what they stand for changes, so an answer is good as long as its key. */
-function memoised<K extends object, V>(compute: (key: K) => V): (key: K) => V {
-  const memo = new WeakMap<K, { readonly value: V }>();
-  return (key) => {
-    const known = memo.get(key);
-    if (known !== undefined) return known.value;
-    const value = compute(key);
-    memo.set(key, { value });
-    return value;
-  };
-}
-
-function chainForConsumer(
-  consumer: ConsumerMatch,
-  routeConfs: ReadonlyMap<string, PlacedConf>,
-  routeChain: PluginChain,
-  { layersOf, prepared }: RouteSurroundings,
-): PluginChain | undefined {
-  const layers = layersOf(consumer);
-  if (layers === undefined || (consumer.groupId !== undefined && layers.group === undefined)) {
-    return undefined;
-  }
-  const confs = placeConfs([layers.group, layers.consumer], routeConfs);
-  if ([...confs].every(([name, placed]) => routeConfs.get(name) === placed)) return routeChain;
-  const plugins = prepared.all(confs);
-  return makeChain(plugins, new Set(plugins.filter(({ name }) => !routeConfs.has(name))));
-}
-
-/** A plugin with `run_policy` `prefer_route` leaves the field to the route's own. */
-function withoutPreferringRoute(globalRules: PluginChain, route: PluginChain): PluginChain {
-  const names = new Set(route.plugins.map(({ name }) => name));
-  const kept = globalRules.plugins.filter(
-    ({ name, runPolicy }) => runPolicy !== 'prefer_route' || !names.has(name),
-  );
-  return kept.length === globalRules.plugins.length ? globalRules : makeChain(kept);
 }
 
 function missingReference(
@@ -126,12 +94,9 @@ function candidatesOf(
   const grouped = routerMode === 'radixtree_host_uri';
   const addresses =
     route.remote_addrs ?? (route.remote_addr === undefined ? undefined : [route.remote_addr]);
-  const common = {
-    target,
-    id: item.id,
+  const conditions = {
     priority: route.priority ?? 0,
-    createdIndex: item.createdIndex,
-    methods: route.methods === undefined ? undefined : new Set(route.methods),
+    methods: route.methods === undefined ? undefined : methodSet(route.methods),
     clients: addresses === undefined ? undefined : new IpSet(addresses),
     hosts: grouped ? undefined : hosts,
     condition: route.vars === undefined ? undefined : compileExpression(route.vars),
@@ -139,6 +104,29 @@ function candidatesOf(
   const patterns = route.uris ?? (route.uri === undefined ? [] : [route.uri]);
   const groups = grouped && hosts !== undefined ? hosts : [undefined];
   return groups.flatMap((host) =>
-    patterns.map((pattern) => ({ host, candidate: { ...common, pattern } })),
+    patterns.map((pattern) => ({
+      host,
+      // field by field: what spreading makes takes more memory
+      candidate: {
+        target,
+        id: item.id,
+        pattern,
+        priority: conditions.priority,
+        createdIndex: item.createdIndex,
+        methods: conditions.methods,
+        clients: conditions.clients,
+        hosts: conditions.hosts,
+        condition: conditions.condition,
+      },
+    })),
   );
+}
+
+function methodSet(methods: readonly string[]): ReadonlySet<string> {
+  const key = methods.join();
+  const known = methodSets.get(key);
+  if (known !== undefined) return known;
+  const made = new Set(methods);
+  if (methodSets.size < METHOD_SETS_MAX) methodSets.set(key, made);
+  return made;
 }

@@ -27,6 +27,8 @@ export interface CompiledRoute {
   /** Looked up in the snapshot at each request, so that an upstream may change on its own. */
   readonly upstreamId: string | undefined;
   readonly timeoutsMs: TimeoutsMs | undefined;
+  /** Whether a client may switch to another protocol. */
+  readonly enableWebsocket: boolean;
   /** Global rules without those plugins that leave the field to the route (`run_policy`). */
   globalRulesFor(globalRules: PluginChain): PluginChain;
   /** The chain once the consumer is known; undefined when its group is missing. */

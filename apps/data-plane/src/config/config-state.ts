@@ -210,7 +210,13 @@ export class ConfigState {
 }
 
 /** Kinds that the workers have no use for yet. */
-const NOT_SERVED: readonly string[] = ['ssls', 'protos', 'secrets', 'stream_routes'];
+const NOT_SERVED: readonly string[] = [
+  'ssls',
+  'protos',
+  'secrets',
+  'stream_routes',
+  'graphql_cost_decorations',
+];
 
 /**
  * `/routes/1`, or `/consumers/jack/credentials/1`, whose id here is `jack/credentials/1`, as no two

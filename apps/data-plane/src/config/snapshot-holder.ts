@@ -1,10 +1,28 @@
 import type { ConfigSnapshot } from './config-snapshot.ts';
 
-interface Held {
+/** A snapshot that a request holds on to. */
+export interface PinnedSnapshot {
   readonly snapshot: ConfigSnapshot;
-  requests: number;
+  /** To be called once, when the request has ended. */
+  release(): void;
+}
+
+class Held implements PinnedSnapshot {
+  readonly snapshot: ConfigSnapshot;
+  requests = 0;
   /** What nobody needs once this snapshot and all before it have ended. */
-  disposals: readonly (() => void)[];
+  disposals: readonly (() => void)[] = [];
+  readonly #onUnused: () => void;
+
+  constructor(snapshot: ConfigSnapshot, onUnused: () => void) {
+    this.snapshot = snapshot;
+    this.#onUnused = onUnused;
+  }
+
+  release(): void {
+    this.requests--;
+    if (this.requests === 0) this.#onUnused();
+  }
 }
 
 /**
@@ -35,22 +53,15 @@ export class SnapshotHolder {
       }
       former.disposals = disposals;
     }
-    this.#held.push({ snapshot, requests: 0, disposals: [] });
+    this.#held.push(new Held(snapshot, () => this.#disposeEnded()));
     this.#disposeEnded();
   }
 
-  /** Call the function once, when the request has ended. Undefined before the first snapshot. */
-  pin(): { readonly snapshot: ConfigSnapshot; readonly release: () => void } | undefined {
+  /** Undefined before the first snapshot. */
+  pin(): PinnedSnapshot | undefined {
     const held = this.#held.at(-1);
-    if (held === undefined) return undefined;
-    held.requests++;
-    return {
-      snapshot: held.snapshot,
-      release: () => {
-        held.requests--;
-        if (held.requests === 0) this.#disposeEnded();
-      },
-    };
+    if (held !== undefined) held.requests++;
+    return held;
   }
 
   #disposeEnded(): void {

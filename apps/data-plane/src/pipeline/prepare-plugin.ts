@@ -15,7 +15,8 @@ export function preparePlugin(
   const handlers = Object.fromEntries(
     PHASES.flatMap((phase) => {
       const handler = plugin[phase];
-      return handler === undefined ? [] : [[phase, handler]];
+      if (handler === undefined || plugin.runsIn?.(phase, prepared) === false) return [];
+      return [[phase, handler]];
     }),
   ) as PreparedPlugin['handlers'];
   const meta = conf._meta;

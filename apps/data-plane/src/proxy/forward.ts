@@ -1,105 +1,216 @@
 import { GatewayError, HeaderList } from '@polygate/plugin-sdk';
-import type { LocalReply } from '@polygate/plugin-sdk';
+import type { LocalReply, UpstreamAttempt } from '@polygate/plugin-sdk';
+import { HOP_BY_HOP } from '../http1/write-head.ts';
 import { runRequestPhase } from '../pipeline/run-phase.ts';
+import type { PhaseResult } from '../pipeline/run-phase.ts';
+import type { RequestBody, Tunnel } from '../request/exchange.ts';
 import type { GatewayContext } from '../request/gateway-context.ts';
 import { encodePath } from '../request/request-target.ts';
 import { DEFAULT_TIMEOUTS_MS } from '../upstream/compiled-upstream.ts';
 import type { CompiledNode, CompiledUpstream } from '../upstream/compiled-upstream.ts';
-import { isFailure } from './upstream-transport.ts';
+import { namedInConnection } from './hop-by-hop.ts';
 import type {
+  UpstreamCall,
   UpstreamFailure,
+  UpstreamReceiver,
   UpstreamRequest,
-  UpstreamResponse,
   UpstreamTransport,
 } from './upstream-transport.ts';
 
-/** Hop-by-hop: they speak of one connection (RFC 9110, 7.6.1). */
-const HOP_BY_HOP = new Set([
-  'connection',
-  'keep-alive',
-  'proxy-connection',
-  'te',
-  'transfer-encoding',
-  'upgrade',
-]);
 const IDEMPOTENT = new Set(['GET', 'HEAD', 'PUT', 'DELETE', 'OPTIONS', 'TRACE']);
+const SCHEMES = new Set(['http', 'https', 'grpc', 'grpcs']);
+/** What the transport writes itself, or what concerns the client's connection only. */
+const NOT_COPIED: ReadonlySet<string> = new Set([
+  ...HOP_BY_HOP,
+  'host',
+  'content-length',
+  'expect',
+  'x-real-ip',
+  'x-forwarded-for',
+]);
+const NONE: ReadonlySet<CompiledNode> = new Set();
 
-export type ForwardResult =
-  | { readonly kind: 'response'; readonly response: UpstreamResponse }
-  | { readonly kind: 'reply'; readonly reply: LocalReply };
+/** Hears what comes of a request that was sent on. The last call ends it, as in UpstreamReceiver. */
+export interface ForwardHandler {
+  /** A beforeProxy handler stopped the request. */
+  onReply(reply: LocalReply): void;
+  onInformational(status: number, headers: HeaderList): void;
+  onHead(status: number, headers: HeaderList, isComplete: boolean): void;
+  onChunk(chunk: Buffer): boolean;
+  onEnd(trailers: HeaderList | undefined): void;
+  onCut(error: Error): void;
+  onTunnel(headers: HeaderList, tunnel: Tunnel): void;
+  /** No node answered. */
+  onForwardError(error: unknown): void;
+}
 
 /**
- * Sends the request to a node and, where that is safe, to further nodes until one answers. Runs
- * beforeProxy before each try. Rejects with a GatewayError.
+ * Sends a request to a node and, where that is safe, to further nodes until one answers. Runs
+ * beforeProxy before each try.
  */
-export async function forward(
-  ctx: GatewayContext,
-  transport: UpstreamTransport,
-): Promise<ForwardResult> {
-  const upstream = upstreamOf(ctx);
-  ctx.upstream = upstream;
-  const deadline = upstream.retryTimeoutMs === 0 ? Infinity : Date.now() + upstream.retryTimeoutMs;
-  const tried = new Set<CompiledNode>();
-  for (;;) {
-    const node = upstream.balancer.pick(tried);
-    if (node === undefined) throw new GatewayError('UPSTREAM_NO_NODE', 'no valid upstream node');
-    ctx.pickedNode = node;
-    const reply = await runRequestPhase(ctx.globalRules.beforeProxy, ctx);
-    const answer = reply ?? (await runRequestPhase(ctx.chain.beforeProxy, ctx));
-    if (answer !== undefined) return { kind: 'reply', reply: answer };
+export class Forwarding implements UpstreamReceiver {
+  readonly #ctx: GatewayContext;
+  readonly #transport: UpstreamTransport;
+  readonly #handler: ForwardHandler;
+  readonly #upstream: CompiledUpstream;
+  readonly #deadlineMs: number;
+  #tried: Set<CompiledNode> | undefined = undefined;
+  #node: CompiledNode | undefined = undefined;
+  #attempt: UpstreamAttempt | undefined = undefined;
+  #attemptStartMs = 0;
+  #call: UpstreamCall | undefined = undefined;
+  #isCancelled = false;
 
-    const result = await attempt(ctx, upstream, node, transport);
-    if (!isFailure(result)) return { kind: 'response', response: result };
-    const { error } = result;
-    if (ctx.aborted) throw error;
+  /** Throws a GatewayError where the route has no upstream that is served. */
+  constructor(ctx: GatewayContext, transport: UpstreamTransport, handler: ForwardHandler) {
+    this.#ctx = ctx;
+    this.#transport = transport;
+    this.#handler = handler;
+    const upstream = upstreamOf(ctx);
+    this.#upstream = upstream;
+    ctx.upstream = upstream;
+    this.#deadlineMs =
+      upstream.retryTimeoutMs === 0 ? Infinity : ctx.startTimeMs + upstream.retryTimeoutMs;
+  }
+
+  /** Picks a node and tries it. */
+  start(): void {
+    const ctx = this.#ctx;
+    const node = this.#upstream.balancer.pick(this.#tried ?? NONE);
+    if (node === undefined) {
+      const error = new GatewayError('UPSTREAM_NO_NODE', 'no valid upstream node');
+      this.#handler.onForwardError(error);
+      return;
+    }
+    this.#node = node;
+    ctx.pickedNode = node;
+    const pending = beforeProxy(ctx);
+    if (pending instanceof Promise) {
+      pending.then(
+        (reply) => this.#afterBeforeProxy(reply),
+        (error: unknown) => this.#handler.onForwardError(error),
+      );
+    } else {
+      this.#afterBeforeProxy(pending);
+    }
+  }
+
+  /** After `onChunk` answered false. */
+  resume(): void {
+    this.#call?.resume();
+  }
+
+  /** The handler hears no more. */
+  cancel(): void {
+    this.#isCancelled = true;
+    this.#call?.cancel();
+    this.#call = undefined;
+  }
+
+  #afterBeforeProxy(reply: LocalReply | undefined): void {
+    if (this.#isCancelled) return;
+    if (reply === undefined) this.#send();
+    else this.#handler.onReply(reply);
+  }
+
+  #send(): void {
+    const ctx = this.#ctx;
+    const node = this.#node as CompiledNode;
+    const attempt: UpstreamAttempt = {
+      address: node.label,
+      status: undefined,
+      headerTimeMs: undefined,
+      responseTimeMs: undefined,
+    };
+    this.#attempt = attempt;
+    ctx.attempts.push(attempt);
+    this.#attemptStartMs = performance.now();
+    const call = this.#transport.send(requestFor(ctx, this.#upstream, node), this);
+    // It may be over by now, or the next try may be under way.
+    if (this.#attempt === attempt && !this.#isCancelled) this.#call = call;
+  }
+
+  // ---- from the transport
+
+  onInformational(status: number, headers: HeaderList): void {
+    this.#handler.onInformational(status, headers);
+  }
+
+  onHead(status: number, headers: HeaderList, isComplete: boolean): void {
+    this.#answered(status);
+    this.#handler.onHead(status, headers, isComplete);
+  }
+
+  onChunk(chunk: Buffer): boolean {
+    return this.#handler.onChunk(chunk);
+  }
+
+  onEnd(trailers: HeaderList | undefined): void {
+    this.#ended();
+    this.#handler.onEnd(trailers);
+  }
+
+  onCut(error: Error): void {
+    this.#ended();
+    this.#handler.onCut(error);
+  }
+
+  onTunnel(headers: HeaderList, tunnel: Tunnel): void {
+    this.#answered(101);
+    this.#ended();
+    this.#handler.onTunnel(headers, tunnel);
+  }
+
+  onFailure(failure: UpstreamFailure): void {
+    const ctx = this.#ctx;
+    const node = this.#node as CompiledNode;
+    const { error } = failure;
+    this.#ended();
+    if (this.#attempt !== undefined && error instanceof GatewayError) {
+      this.#attempt.status = error.info.status;
+    }
+    this.#attempt = undefined;
+    const mayRepeat = mayRepeatRequest(ctx, failure);
+    if (failure.stale && mayRepeat) {
+      // The pooled connection was dead, the node itself may be well: once more, on another one.
+      ctx.attempts.pop();
+      this.#send();
+      return;
+    }
     // A name without an address was no try: no upstream status tells of it.
     if (error instanceof GatewayError && error.code === 'UPSTREAM_UNRESOLVED') ctx.attempts.pop();
-    ctx.log.error(`upstream ${node.label} failed: ${error.message}`);
-    if (!mayRetry(ctx, result)) throw error;
+    ctx.log.error(`upstream failed: ${error.message}`);
+    const tried = (this.#tried ??= new Set<CompiledNode>());
     tried.add(node);
-    if (tried.size > upstream.retriesMax || Date.now() >= deadline) throw error;
-    if (tried.size >= upstream.nodes.length) throw error;
+    const hasAnother =
+      tried.size <= this.#upstream.retriesMax && tried.size < this.#upstream.nodes.length;
+    if (mayRepeat && hasAnother && Date.now() < this.#deadlineMs) this.start();
+    else this.#handler.onForwardError(error);
   }
-}
 
-async function attempt(
-  ctx: GatewayContext,
-  upstream: CompiledUpstream,
-  node: CompiledNode,
-  transport: UpstreamTransport,
-): Promise<UpstreamResponse | UpstreamFailure> {
-  const request = requestFor(ctx, upstream, node);
-  for (;;) {
-    const record = {
-      address: node.label,
-      status: undefined as number | undefined,
-      headerTimeMs: undefined as number | undefined,
-      responseTimeMs: undefined as number | undefined,
-    };
-    ctx.attempts.push(record);
-    const started = performance.now();
-    const result = await transport.send(request);
-    const elapsed = performance.now() - started;
-    if (!isFailure(result)) {
-      record.status = result.status;
-      record.headerTimeMs = elapsed;
-      return result;
+  #answered(status: number): void {
+    if (this.#attempt === undefined) return;
+    this.#attempt.status = status;
+    this.#attempt.headerTimeMs = performance.now() - this.#attemptStartMs;
+  }
+
+  #ended(): void {
+    this.#call = undefined;
+    if (this.#attempt !== undefined) {
+      this.#attempt.responseTimeMs = performance.now() - this.#attemptStartMs;
     }
-    record.responseTimeMs = elapsed;
-    if (result.error instanceof GatewayError) record.status = result.error.info.status;
-    const stale =
-      result.neverSent &&
-      result.bodyUntouched &&
-      result.error instanceof GatewayError &&
-      result.error.code === 'UPSTREAM_PROTOCOL';
-    if (!stale) return result;
-    // The pooled connection was dead. The node itself may be well: once more, on a fresh one.
-    ctx.attempts.pop();
   }
 }
 
-/** Only before anything of the body is gone, and only what may be repeated. */
-function mayRetry(ctx: GatewayContext, failure: UpstreamFailure): boolean {
+function beforeProxy(ctx: GatewayContext): PhaseResult {
+  const result = runRequestPhase(ctx.globalRules.beforeProxy, ctx);
+  if (result === undefined) return runRequestPhase(ctx.chain.beforeProxy, ctx);
+  if (!(result instanceof Promise)) return result;
+  return result.then((reply) => reply ?? runRequestPhase(ctx.chain.beforeProxy, ctx));
+}
+
+/** Only what may be repeated, and while all of its body is still here. */
+function mayRepeatRequest(ctx: GatewayContext, failure: UpstreamFailure): boolean {
   const { error } = failure;
   if (!(error instanceof GatewayError) || !error.info.retryable || ctx.aborted) return false;
   if (!failure.bodyUntouched) return false;
@@ -115,7 +226,7 @@ function upstreamOf(ctx: GatewayContext): CompiledUpstream {
   if (upstream === undefined) {
     throw new GatewayError('UPSTREAM_MISSING', `no upstream for route ${route?.id ?? '?'}`);
   }
-  if (upstream.scheme !== 'http' && upstream.scheme !== 'https') {
+  if (!SCHEMES.has(upstream.scheme)) {
     throw new GatewayError('UPSTREAM_MISSING', `scheme ${upstream.scheme} is not served yet`);
   }
   return upstream;
@@ -126,57 +237,49 @@ function requestFor(
   upstream: CompiledUpstream,
   node: CompiledNode,
 ): UpstreamRequest {
-  const { request, exchange } = ctx;
-  const body = request.bufferedBody;
-  const hasBody = body !== undefined || exchange.body.present;
+  const { request, compiledRoute } = ctx;
   return {
     upstream,
     node,
     method: request.method,
     target: targetOf(ctx),
-    headers: headersFor(ctx, upstream, node, hasBody),
-    timeoutsMs: ctx.compiledRoute?.timeoutsMs ?? upstream.timeoutsMs ?? DEFAULT_TIMEOUTS_MS,
-    body: !hasBody ? undefined : (body ?? ((sink) => exchange.body.stream(sink))),
-    signal: ctx.signal,
+    host: hostFor(ctx, upstream, node),
+    headers: headersFor(ctx),
+    timeoutsMs: compiledRoute?.timeoutsMs ?? upstream.timeoutsMs ?? DEFAULT_TIMEOUTS_MS,
+    body: bodyOf(ctx),
+    upgrade: compiledRoute?.enableWebsocket === true ? ctx.exchange.upgrade : undefined,
   };
+}
+
+function bodyOf({ request, exchange }: GatewayContext): Buffer | RequestBody | undefined {
+  if (request.bufferedBody !== undefined) return request.bufferedBody;
+  const { body } = exchange;
+  return body.present ? (body.complete ?? body) : undefined;
 }
 
 /** The client's own bytes, unless a plugin changed path or query. */
 function targetOf({ request }: GatewayContext): string {
-  if (request.upstreamPath === undefined && !request.queryChanged) {
-    return request.rawTarget.startsWith('/') ? request.rawTarget : withQuery(request);
-  }
-  return withQuery(request);
-}
-
-function withQuery(request: GatewayContext['request']): string {
+  const isUnchanged = request.upstreamPath === undefined && !request.queryChanged;
+  if (isUnchanged && request.rawTarget.startsWith('/')) return request.rawTarget;
   const path = request.upstreamPath ?? encodePath(request.path);
   return request.query === '' ? path : `${path}?${request.query}`;
 }
 
-function headersFor(
-  ctx: GatewayContext,
-  upstream: CompiledUpstream,
-  node: CompiledNode,
-  hasBody: boolean,
-): HeaderList {
-  const { request } = ctx;
-  const connection = request.headers.get('connection');
-  const named = connection === undefined ? [] : connection.toLowerCase().split(/\s*,\s*/);
+function headersFor({ request, client }: GatewayContext): HeaderList {
+  const from = request.headers;
+  const named = namedInConnection(from);
   const headers = new HeaderList();
-  headers.append('Host', hostFor(ctx, upstream, node));
-  request.headers.forEach((name, value, lower) => {
-    if (lower === 'host' || HOP_BY_HOP.has(lower) || named.includes(lower)) return;
-    headers.append(name, value);
-  });
-  headers.set('X-Real-IP', ctx.client.address);
-  const chain = request.headers.getAll('x-forwarded-for');
-  headers.set('X-Forwarded-For', [...chain, ctx.client.address].join(', '));
-  if (hasBody && request.bufferedBody !== undefined) {
-    headers.set('Content-Length', String(request.bufferedBody.length));
-  } else if (hasBody && !headers.has('content-length')) {
-    headers.append('Transfer-Encoding', 'chunked');
+  let chain = '';
+  for (let i = 0; i < from.size; i++) {
+    const lower = from.lowerNameAt(i);
+    if (NOT_COPIED.has(lower)) {
+      if (lower === 'x-forwarded-for') chain += `${from.valueAt(i)}, `;
+    } else if (named === undefined || !named.includes(lower)) {
+      headers.appendKnown(from.nameAt(i), lower, from.valueAt(i));
+    }
   }
+  headers.appendKnown('X-Real-IP', 'x-real-ip', client.address);
+  headers.appendKnown('X-Forwarded-For', 'x-forwarded-for', chain + client.address);
   return headers;
 }
 
@@ -185,16 +288,4 @@ function hostFor(ctx: GatewayContext, upstream: CompiledUpstream, node: Compiled
   if (upstream.passHost === 'rewrite') return upstream.upstreamHost ?? node.hostHeader;
   if (upstream.passHost === 'node') return node.hostHeader;
   return ctx.request.upstreamHost ?? ctx.request.headers.get('host') ?? node.hostHeader;
-}
-
-/** Copies what may pass from an upstream's answer to the client. */
-export function endToEndHeaders(headers: HeaderList): HeaderList {
-  const connection = headers.get('connection');
-  const named = connection === undefined ? [] : connection.toLowerCase().split(/\s*,\s*/);
-  const passed = new HeaderList();
-  headers.forEach((name, value, lower) => {
-    if (HOP_BY_HOP.has(lower) || lower === 'server' || named.includes(lower)) return;
-    passed.append(name, value);
-  });
-  return passed;
 }

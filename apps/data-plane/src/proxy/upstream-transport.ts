@@ -1,5 +1,5 @@
 import type { HeaderList } from '@polygate/plugin-sdk';
-import type { BodySink } from '../request/exchange.ts';
+import type { RequestBody, Tunnel } from '../request/exchange.ts';
 import type { CompiledNode, CompiledUpstream, TimeoutsMs } from '../upstream/compiled-upstream.ts';
 
 /** One try at one node. */
@@ -9,36 +9,61 @@ export interface UpstreamRequest {
   readonly method: string;
   /** Path and query as they go on the wire. */
   readonly target: string;
+  /** The Host header (`:authority`). */
+  readonly host: string;
+  /**
+   * End-to-end headers, Host and framing excepted. Not to be changed: the next try sends them again.
+   */
   readonly headers: HeaderList;
   readonly timeoutsMs: TimeoutsMs;
-  /** Undefined: none. */
-  readonly body: Buffer | ((sink: BodySink) => void) | undefined;
-  readonly signal: AbortSignal;
+  /** Undefined: none. A Buffer can be sent again, a stream only while nothing of it was taken. */
+  readonly body: Buffer | RequestBody | undefined;
+  /** The protocol to switch to; undefined: none. */
+  readonly upgrade: string | undefined;
 }
 
-export interface UpstreamResponse {
-  readonly status: number;
-  readonly headers: HeaderList;
-  /** Streams the body. To be called once, or `discard`. */
-  stream(sink: BodySink): void;
-  discard(): void;
+/** Hears how a try goes. Exactly one of `onEnd`, `onFailure`, `onCut`, `onTunnel` comes last. */
+export interface UpstreamReceiver {
+  /** 1xx but 100 and 101. */
+  onInformational(status: number, headers: HeaderList): void;
+  /** Hop-by-hop headers are gone. `isComplete`: no body follows, `onEnd` comes at once. */
+  onHead(status: number, headers: HeaderList, isComplete: boolean): void;
+  /**
+   * The chunk's memory is the transport's again when true is returned; after false, when `resume` is
+   * called.
+   */
+  onChunk(chunk: Buffer): boolean;
+  onEnd(trailers: HeaderList | undefined): void;
+  /** Before any head. */
+  onFailure(failure: UpstreamFailure): void;
+  /** After the head: the answer cannot be completed. */
+  onCut(error: Error): void;
+  /** In place of `onHead`: the node switched protocols. */
+  onTunnel(headers: HeaderList, tunnel: Tunnel): void;
 }
 
-/** How an attempt ended without a response head. */
+/** How a try ended without a response head. */
 export interface UpstreamFailure {
   readonly error: Error;
-  /** Nothing of the request's body has been taken, and no byte was answered. */
+  /** Nothing of a streamed body has been taken. */
   readonly bodyUntouched: boolean;
-  /** The node was never reached, so that even a request that changes things may go elsewhere. */
+  /** The node never saw the request, so that even one that changes things may go elsewhere. */
   readonly neverSent: boolean;
+  /** A pooled connection was found dead: the node itself may be well. */
+  readonly stale: boolean;
 }
 
-/** Sends requests to nodes over pooled connections. The engine beneath can be exchanged. */
+export interface UpstreamCall {
+  /** After `onChunk` answered false. */
+  resume(): void;
+  /** The receiver hears no more. */
+  cancel(): void;
+}
+
+/** Sends requests to nodes over pooled connections. */
 export interface UpstreamTransport {
-  send(request: UpstreamRequest): Promise<UpstreamResponse | UpstreamFailure>;
+  /** Never throws; the receiver may be called before this returns. */
+  send(request: UpstreamRequest, receiver: UpstreamReceiver): UpstreamCall;
+  /** Idle connections close now, others when they are done. */
   close(): void;
-}
-
-export function isFailure(result: UpstreamResponse | UpstreamFailure): result is UpstreamFailure {
-  return 'error' in result;
 }

@@ -68,10 +68,12 @@ export class GatewayContext implements RequestContext {
     this.request = new GatewayRequest(parts.exchange, parts.target, parts.bodyBytesMax);
     this.response = new GatewayResponse();
     this.vars = new RequestVariables(this);
-    parts.exchange.onAbort(() => {
-      this.#aborted = true;
-      this.#abort?.abort();
-    });
+  }
+
+  /** The client went away. */
+  abort(): void {
+    this.#aborted = true;
+    this.#abort?.abort();
   }
 
   get server(): Peer {

@@ -1,13 +1,17 @@
 import { hostname } from 'node:os';
-import type { Variables } from '@polygate/plugin-sdk';
+import type { HeaderList, Variables } from '@polygate/plugin-sdk';
 import type { GatewayContext } from './gateway-context.ts';
+import { timeIso8601, timeLocal } from './log-time.ts';
 import { rawArgument } from './query.ts';
+
+const HOSTNAME = hostname();
 
 type Reader = (ctx: GatewayContext) => string | undefined;
 
 /** nginx's and APISIX's variables; those with a variable part of the name are in `PREFIXES`. */
 const READERS: Readonly<Record<string, Reader>> = {
   uri: (ctx) => ctx.request.path,
+  document_uri: (ctx) => ctx.request.path,
   request_uri: (ctx) => `${ctx.request.path}${isArgs(ctx)}${ctx.request.query}`,
   real_request_uri: (ctx) => ctx.request.rawTarget,
   upstream_uri: (ctx) => ctx.request.upstreamPath ?? '',
@@ -15,7 +19,7 @@ const READERS: Readonly<Record<string, Reader>> = {
   query_string: (ctx) => (ctx.request.query === '' ? undefined : ctx.request.query),
   is_args: isArgs,
   host: (ctx) => ctx.request.host,
-  hostname: () => hostname(),
+  hostname: () => HOSTNAME,
   server_name: () => '_',
   method: (ctx) => ctx.request.method,
   request_method: (ctx) => ctx.request.method,
@@ -37,8 +41,17 @@ const READERS: Readonly<Record<string, Reader>> = {
   request_length: (ctx) => String(ctx.bytesReceived),
   request_time: (ctx) => ((Date.now() - ctx.startTimeMs) / 1000).toFixed(3),
   request_id: (ctx) => ctx.requestId,
+  apisix_request_id: (ctx) => ctx.requestId,
+  request_completion: (ctx) => (ctx.aborted ? '' : 'OK'),
+  request_body: (ctx) => ctx.request.bufferedBody?.toString('latin1'),
+  remote_user: (ctx) => basicAuthUser(ctx.request.headers.get('authorization')),
+  http2: (ctx) => http2(ctx),
+  pipe: () => '.',
+  proxy_add_x_forwarded_for: (ctx) =>
+    [...ctx.request.headers.getAll('x-forwarded-for'), ctx.client.address].join(', '),
   msec: () => (Date.now() / 1000).toFixed(3),
-  time_iso8601: () => new Date().toISOString().replace(/\.\d+Z$/, '+00:00'),
+  time_iso8601: () => timeIso8601(),
+  time_local: () => timeLocal(),
   pid: () => String(process.pid),
   status: (ctx) => (ctx.response.status === 0 ? undefined : String(ctx.response.status)),
   bytes_sent: (ctx) => String(ctx.bytesSent),
@@ -48,7 +61,9 @@ const READERS: Readonly<Record<string, Reader>> = {
   upstream_header_time: (ctx) => attemptsList(ctx, (attempt) => seconds(attempt.headerTimeMs)),
   upstream_response_time: (ctx) => attemptsList(ctx, (attempt) => seconds(attempt.responseTimeMs)),
   upstream_host: (ctx) => ctx.request.upstreamHost ?? ctx.request.headers.get('host'),
-  upstream_scheme: (ctx) => ctx.upstream?.scheme,
+  upstream_unresolved_host: (ctx) => ctx.pickedNode?.host,
+  // nginx.conf of APISIX begins with http
+  upstream_scheme: (ctx) => ctx.upstream?.scheme ?? 'http',
   balancer_ip: (ctx) => ctx.pickedNode?.host,
   balancer_port: (ctx) => ctx.pickedNode?.port.toString(),
   consumer_name: (ctx) => ctx.consumer?.username,
@@ -60,15 +75,31 @@ const READERS: Readonly<Record<string, Reader>> = {
   matched_uri: (ctx) => ctx.route?.matchedPath,
 };
 
-const PREFIXES: readonly (readonly [
-  string,
-  (ctx: GatewayContext, rest: string) => string | undefined,
-])[] = [
-  ['arg_', (ctx, name) => rawArgument(ctx.request.query, name)],
-  ['http_', (ctx, name) => ctx.request.headers.get(name.replaceAll('_', '-'))],
-  ['sent_http_', (ctx, name) => ctx.response.headers.get(name.replaceAll('_', '-'))],
-  ['cookie_', (ctx, name) => cookie(ctx.request.headers.getAll('cookie'), name)],
+const PREFIXES: readonly (readonly [string, (rest: string) => Reader])[] = [
+  ['arg_', (name) => (ctx) => rawArgument(ctx.request.query, name)],
+  ['http_', (name) => headerReader(name, (ctx) => ctx.request.headers)],
+  ['sent_http_', (name) => headerReader(name, (ctx) => ctx.response.headers)],
+  ['cookie_', (name) => (ctx) => cookie(ctx.request.headers.getAll('cookie'), name)],
 ];
+
+/** By whole name, also those out of `PREFIXES` that were asked for before. */
+const READER_OF = new Map<string, Reader>(Object.entries(READERS));
+/** Names come out of the configuration, which may change without end. */
+const READERS_MAX = 4096;
+
+function findReader(name: string): Reader {
+  const entry = PREFIXES.find(([prefix]) => name.startsWith(prefix));
+  const reader = entry === undefined ? noValue : entry[1](name.slice(entry[0].length));
+  if (READER_OF.size < READERS_MAX) READER_OF.set(name, reader);
+  return reader;
+}
+
+function noValue(): undefined {}
+
+function headerReader(name: string, of: (ctx: GatewayContext) => HeaderList): Reader {
+  const header = name.replaceAll('_', '-').toLowerCase();
+  return (ctx) => of(ctx).get(header);
+}
 
 /** Variables of one request. Plugins may override any of them for the rest of it. */
 export class RequestVariables implements Variables {
@@ -81,11 +112,7 @@ export class RequestVariables implements Variables {
 
   get(name: string): string | undefined {
     if (this.#overrides?.has(name) === true) return this.#overrides.get(name);
-    if (Object.hasOwn(READERS, name)) return (READERS[name] as Reader)(this.#ctx);
-    for (const [prefix, read] of PREFIXES) {
-      if (name.startsWith(prefix)) return read(this.#ctx, name.slice(prefix.length));
-    }
-    return undefined;
+    return (READER_OF.get(name) ?? findReader(name))(this.#ctx);
   }
 
   set(name: string, value: string | undefined): void {
@@ -96,6 +123,20 @@ export class RequestVariables implements Variables {
 
 function isArgs(ctx: GatewayContext): string {
   return ctx.request.query === '' ? '' : '?';
+}
+
+/** nginx's `$http2`. */
+function http2({ exchange }: GatewayContext): string {
+  if (exchange.httpVersion !== '2.0') return '';
+  return exchange.scheme === 'https' ? 'h2' : 'h2c';
+}
+
+/** nginx's `$remote_user`: who the client says it is, not checked. */
+function basicAuthUser(authorization: string | undefined): string | undefined {
+  if (authorization === undefined || !/^basic /i.test(authorization)) return undefined;
+  const pair = Buffer.from(authorization.slice(6).trim(), 'base64').toString('latin1');
+  const colon = pair.indexOf(':');
+  return colon === -1 ? undefined : pair.slice(0, colon);
 }
 
 function seconds(ms: number | undefined): string {

@@ -17,6 +17,10 @@ export class LayeredMap<V> {
     return new LayeredMap<V>(new Map(), new Map());
   }
 
+  get isEmpty(): boolean {
+    return this.#base.size === 0 && this.#overlay.size === 0;
+  }
+
   get(key: string): V | undefined {
     if (this.#overlay.size > 0 && this.#overlay.has(key)) return this.#overlay.get(key);
     return this.#base.get(key);

@@ -8,25 +8,82 @@ export interface CandidateChange<T> {
   readonly remove: boolean;
 }
 
-type Candidates<T> = readonly RouteCandidate<T>[];
+/** What one path leads to: nearly always one candidate, which then needs no list around it. */
+type Candidates<T> = RouteCandidate<T> | readonly RouteCandidate<T>[];
+
+interface PrefixLength {
+  readonly length: number;
+  readonly count: number;
+}
+
+/** Up to so many are scanned: most hosts have few routes, and maps take a kilobyte a host. */
+const FEW_MAX = 8;
 
 /**
  * Candidates by path. An exact path beats any prefix, whatever the priority; among prefixes the
  * longest comes first; among candidates of one path `compareCandidates` decides. When none of a path
  * passes, the next shorter one is tried. Source: lua-resty-radixtree without parameters.
  */
-export class PathIndex<T> {
+export interface PathIndex<T> {
+  readonly size: number;
+  match(request: RouteRequest): RouteCandidate<T> | undefined;
+  /** A copy with these changes; what did not change is shared. */
+  with(changes: readonly CandidateChange<T>[]): PathIndex<T>;
+}
+
+export function emptyPathIndex<T>(): PathIndex<T> {
+  return EMPTY as PathIndex<T>;
+}
+
+/** All candidates in the order in which they are tried. */
+class FewPaths<T> implements PathIndex<T> {
+  readonly #inOrder: readonly RouteCandidate<T>[];
+
+  constructor(inOrder: readonly RouteCandidate<T>[]) {
+    this.#inOrder = inOrder;
+  }
+
+  get size(): number {
+    return this.#inOrder.length;
+  }
+
+  match(request: RouteRequest): RouteCandidate<T> | undefined {
+    for (const candidate of this.#inOrder) {
+      if (pathPasses(candidate.pattern, request.path) && candidatePasses(candidate, request)) {
+        return candidate;
+      }
+    }
+    return undefined;
+  }
+
+  with(changes: readonly CandidateChange<T>[]): PathIndex<T> {
+    if (this.#inOrder.length + changes.length > 2 * FEW_MAX) {
+      const all = this.#inOrder.map((candidate) => ({ candidate, remove: false }));
+      return ManyPaths.empty<T>().with([...all, ...changes]);
+    }
+    let inOrder = this.#inOrder;
+    for (const { candidate, remove } of changes) {
+      const without = inOrder.filter((other) => !sameEntry(other, candidate));
+      inOrder = remove ? without : insertSorted(without, candidate, compareTries);
+    }
+    if (inOrder.length <= FEW_MAX) return new FewPaths(inOrder);
+    return ManyPaths.empty<T>().with(inOrder.map((candidate) => ({ candidate, remove: false })));
+  }
+}
+
+const EMPTY: PathIndex<unknown> = new FewPaths<unknown>([]);
+
+class ManyPaths<T> implements PathIndex<T> {
   readonly #exact: LayeredMap<Candidates<T>>;
   readonly #prefixes: LayeredMap<Candidates<T>>;
   /** How many distinct prefixes there are of each length, longest first. */
-  readonly #prefixLengths: readonly { readonly length: number; readonly count: number }[];
+  readonly #prefixLengths: readonly PrefixLength[];
   readonly size: number;
 
   private constructor(
     exact: LayeredMap<Candidates<T>>,
     prefixes: LayeredMap<Candidates<T>>,
-    prefixLengths: readonly { readonly length: number; readonly count: number }[],
-    size: number,
+    { prefixLengths, size }: { prefixLengths: readonly PrefixLength[]; size: number },
   ) {
     this.#exact = exact;
     this.#prefixes = prefixes;
@@ -34,23 +91,22 @@ export class PathIndex<T> {
     this.size = size;
   }
 
-  static empty<T>(): PathIndex<T> {
-    return new PathIndex<T>(LayeredMap.empty(), LayeredMap.empty(), [], 0);
+  static empty<T>(): ManyPaths<T> {
+    return new ManyPaths<T>(LayeredMap.empty(), LayeredMap.empty(), { prefixLengths: [], size: 0 });
   }
 
   match(request: RouteRequest): RouteCandidate<T> | undefined {
-    const found = firstPassing(this.#exact.get(request.path), request);
+    const { path } = request;
+    const found = firstPassing(this.#exact.get(path), request);
     if (found !== undefined) return found;
     for (const { length } of this.#prefixLengths) {
-      if (length > request.path.length) continue;
-      const candidates = this.#prefixes.get(request.path.slice(0, length));
-      const match = firstPassing(candidates, request);
+      if (length > path.length) continue;
+      const match = firstPassing(this.#prefixes.get(path.slice(0, length)), request);
       if (match !== undefined) return match;
     }
     return undefined;
   }
 
-  /** A copy with these changes; what did not change is shared. */
   with(changes: readonly CandidateChange<T>[]): PathIndex<T> {
     const exact = new Map<string, Candidates<T> | undefined>();
     const prefixes = new Map<string, Candidates<T> | undefined>();
@@ -58,14 +114,14 @@ export class PathIndex<T> {
     let size = this.size;
 
     for (const { candidate, remove } of changes) {
-      const isPrefix = candidate.pattern.endsWith('*');
-      const path = isPrefix ? candidate.pattern.slice(0, -1) : candidate.pattern;
+      const isPrefix = isPrefixPattern(candidate.pattern);
+      const path = isPrefix ? flatPrefix(candidate.pattern) : candidate.pattern;
       const [pending, stored] = isPrefix ? [prefixes, this.#prefixes] : [exact, this.#exact];
-      const before = (pending.has(path) ? pending.get(path) : stored.get(path)) ?? [];
+      const before = listOf(pending.has(path) ? pending.get(path) : stored.get(path));
       const without = before.filter((other) => !sameEntry(other, candidate));
-      const after = remove ? without : insertSorted(without, candidate);
+      const after = remove ? without : insertSorted(without, candidate, compareCandidates);
       size += after.length - before.length;
-      pending.set(path, after.length === 0 ? undefined : after);
+      pending.set(path, after.length > 1 ? after : after[0]);
       if (isPrefix && (before.length === 0) !== (after.length === 0)) {
         const count = (lengths.get(path.length) ?? 0) + (after.length === 0 ? -1 : 1);
         if (count === 0) lengths.delete(path.length);
@@ -73,15 +129,14 @@ export class PathIndex<T> {
       }
     }
 
+    if (size === 0) return emptyPathIndex();
     const prefixLengths = [...lengths]
       .map(([length, count]) => ({ length, count }))
       .sort((a, b) => b.length - a.length);
-    return new PathIndex(
-      this.#exact.with(exact),
-      this.#prefixes.with(prefixes),
+    return new ManyPaths(this.#exact.with(exact), this.#prefixes.with(prefixes), {
       prefixLengths,
       size,
-    );
+    });
   }
 }
 
@@ -90,17 +145,55 @@ function firstPassing<T>(
   request: RouteRequest,
 ): RouteCandidate<T> | undefined {
   if (candidates === undefined) return undefined;
+  if (!isList(candidates)) return candidatePasses(candidates, request) ? candidates : undefined;
   for (const candidate of candidates) {
     if (candidatePasses(candidate, request)) return candidate;
   }
   return undefined;
 }
 
+function isList<T>(candidates: Candidates<T>): candidates is readonly RouteCandidate<T>[] {
+  return Array.isArray(candidates);
+}
+
+function listOf<T>(candidates: Candidates<T> | undefined): readonly RouteCandidate<T>[] {
+  if (candidates === undefined) return [];
+  return isList(candidates) ? candidates : [candidates];
+}
+
+function isPrefixPattern(pattern: string): boolean {
+  return pattern.endsWith('*');
+}
+
+function pathPasses(pattern: string, path: string): boolean {
+  return isPrefixPattern(pattern) ? path.startsWith(pattern.slice(0, -1)) : path === pattern;
+}
+
+/**
+ * The pattern without its star, as a string of its own: V8 would make it a view of the pattern, and
+ * each comparison in a large map one more access to cold memory.
+ */
+function flatPrefix(pattern: string): string {
+  return Buffer.from(pattern.slice(0, -1)).toString();
+}
+
 function sameEntry<T>(a: RouteCandidate<T>, b: RouteCandidate<T>): boolean {
   return a.id === b.id && a.pattern === b.pattern;
 }
 
-function insertSorted<T>(list: Candidates<T>, candidate: RouteCandidate<T>): Candidates<T> {
-  const at = list.findIndex((other) => compareCandidates(candidate, other) < 0);
+/** Exact paths, then longer before shorter prefixes, then the order within one path. */
+function compareTries<T>(a: RouteCandidate<T>, b: RouteCandidate<T>): number {
+  const [aIsPrefix, bIsPrefix] = [isPrefixPattern(a.pattern), isPrefixPattern(b.pattern)];
+  if (aIsPrefix !== bIsPrefix) return aIsPrefix ? 1 : -1;
+  const byLength = aIsPrefix ? b.pattern.length - a.pattern.length : 0;
+  return byLength || compareCandidates(a, b);
+}
+
+function insertSorted<T>(
+  list: readonly RouteCandidate<T>[],
+  candidate: RouteCandidate<T>,
+  compare: (a: RouteCandidate<T>, b: RouteCandidate<T>) => number,
+): readonly RouteCandidate<T>[] {
+  const at = list.findIndex((other) => compare(candidate, other) < 0);
   return at === -1 ? [...list, candidate] : list.toSpliced(at, 0, candidate);
 }

@@ -1,6 +1,7 @@
-import { PathIndex } from './path-index.ts';
+import { LayeredMap } from './layered-map.ts';
+import { emptyPathIndex } from './path-index.ts';
 import { hostMatches } from './route-request.ts';
-import type { CandidateChange } from './path-index.ts';
+import type { CandidateChange, PathIndex } from './path-index.ts';
 import type { RouteCandidate, RouteMatch, RouteRequest } from './route-request.ts';
 
 export type RouterMode = 'radixtree_host_uri' | 'radixtree_uri';
@@ -26,12 +27,12 @@ export interface HostedCandidate<T> {
  * `radixtree_uri` there is one group, and hosts are a condition of each candidate.
  */
 export class RouteTable<T> {
-  readonly #exactHosts: ReadonlyMap<string, PathIndex<T>>;
+  readonly #exactHosts: LayeredMap<PathIndex<T>>;
   readonly #wildcards: readonly { readonly suffix: string; readonly paths: PathIndex<T> }[];
   readonly #anyHost: PathIndex<T>;
 
   private constructor(
-    exactHosts: ReadonlyMap<string, PathIndex<T>>,
+    exactHosts: LayeredMap<PathIndex<T>>,
     wildcards: readonly { readonly suffix: string; readonly paths: PathIndex<T> }[],
     anyHost: PathIndex<T>,
   ) {
@@ -41,11 +42,11 @@ export class RouteTable<T> {
   }
 
   static empty<T>(): RouteTable<T> {
-    return new RouteTable<T>(new Map(), [], PathIndex.empty());
+    return new RouteTable<T>(LayeredMap.empty(), [], emptyPathIndex());
   }
 
   match(request: RouteRequest): RouteMatch<T> | undefined {
-    if (this.#exactHosts.size > 0) {
+    if (!this.#exactHosts.isEmpty) {
       const found = this.#exactHosts.get(request.host)?.match(request);
       if (found !== undefined) return matchOf(found, request.host);
     }
@@ -85,20 +86,21 @@ export class RouteTable<T> {
     byHost: ReadonlyMap<string, readonly CandidateChange<T>[]>,
     anyHost: PathIndex<T>,
   ): RouteTable<T> {
-    const exactHosts = new Map(this.#exactHosts);
+    const exactHosts = new Map<string, PathIndex<T> | undefined>();
     const wildcards = new Map(this.#wildcards.map(({ suffix, paths }) => [suffix, paths]));
     for (const [host, changes] of byHost) {
       const isWildcard = host.startsWith('*');
       const key = isWildcard ? host.slice(1) : host;
-      const group = isWildcard ? wildcards : exactHosts;
-      const paths = (group.get(key) ?? PathIndex.empty<T>()).with(changes);
-      if (paths.size === 0) group.delete(key);
-      else group.set(key, paths);
+      const former = isWildcard ? wildcards.get(key) : this.#exactHosts.get(key);
+      const paths = (former ?? emptyPathIndex<T>()).with(changes);
+      if (!isWildcard) exactHosts.set(key, paths.size === 0 ? undefined : paths);
+      else if (paths.size === 0) wildcards.delete(key);
+      else wildcards.set(key, paths);
     }
     const sorted = [...wildcards]
       .map(([suffix, paths]) => ({ suffix, paths }))
       .sort((a, b) => b.suffix.length - a.suffix.length);
-    return new RouteTable(exactHosts, sorted, anyHost);
+    return new RouteTable(this.#exactHosts.with(exactHosts), sorted, anyHost);
   }
 }
 

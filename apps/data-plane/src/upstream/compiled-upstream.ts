@@ -1,3 +1,4 @@
+import type { SecureContext } from 'node:tls';
 import type { Timeout, UpstreamNode, UpstreamResource } from '@polygate/model';
 import { createRoundRobin } from './balancer/round-robin.ts';
 import type { Balancer } from './balancer/balancer.ts';
@@ -32,7 +33,27 @@ export interface CompiledUpstream {
   /** 0: no limit. */
   readonly retryTimeoutMs: number;
   readonly timeoutsMs: TimeoutsMs | undefined;
-  readonly keepalive: { readonly size: number; readonly idleTimeoutMs: number };
+  /** `keepalive_pool`; undefined: what the configuration file says. */
+  readonly keepalive: KeepaliveSettings | undefined;
+  /** How nodes of https and grpcs are spoken to; undefined where the scheme has no TLS. */
+  readonly tls?: UpstreamTls | undefined;
+}
+
+export interface UpstreamTls {
+  /** Connections of one identity may be shared. */
+  readonly identity: string;
+  readonly secureContext: SecureContext | undefined;
+  readonly verify: boolean;
+}
+
+/** How many connections wait for requests, and for how long. */
+export interface KeepaliveSettings {
+  /** Idle connections kept, per worker. */
+  readonly size: number;
+  /** Infinity: until the node closes them. */
+  readonly idleTimeoutMs: number;
+  /** Requests after which a connection is closed. */
+  readonly requestsMax: number;
 }
 
 /** nginx's proxy_*_timeout. */
@@ -55,10 +76,17 @@ export function compileUpstream(
     retriesMax: resource.retries ?? Math.max(nodes.length - 1, 0),
     retryTimeoutMs: (resource.retry_timeout ?? 0) * 1000,
     timeoutsMs: resource.timeout === undefined ? undefined : timeoutsMs(resource.timeout),
-    keepalive: {
-      size: resource.keepalive_pool?.size ?? 320,
-      idleTimeoutMs: (resource.keepalive_pool?.idle_timeout ?? 60) * 1000,
-    },
+    keepalive: keepaliveOf(resource.keepalive_pool),
+  };
+}
+
+function keepaliveOf(pool: UpstreamResource['keepalive_pool']): KeepaliveSettings | undefined {
+  if (pool === undefined) return undefined;
+  const idleTimeoutMs = (pool.idle_timeout ?? 60) * 1000;
+  return {
+    size: pool.size ?? 320,
+    idleTimeoutMs: idleTimeoutMs === 0 ? Infinity : idleTimeoutMs,
+    requestsMax: pool.requests ?? 1000,
   };
 }
 

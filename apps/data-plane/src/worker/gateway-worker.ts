@@ -10,15 +10,15 @@ import { WorkerTraffic } from '../metrics/gateway-metrics.ts';
 import { metricPrefix } from '../metrics/exporter-settings.ts';
 import type { MetricSnapshot } from '../metrics/metric-snapshot.ts';
 import { WorkerMetrics } from '../metrics/worker-metrics.ts';
-import { createHttpTransport } from '../proxy/http-transport.ts';
 import { createFindClient } from '../request/real-ip.ts';
 import { createExternalPlugins } from '../runner/external-plugins.ts';
 import { connectRunnerManager } from '../runner/runner-client.ts';
-import { handleRequest } from '../server/handle-request.ts';
-import type { Gateway } from '../server/handle-request.ts';
-import { startHttpServers } from '../server/http-server.ts';
-import type { ListeningServer } from '../server/http-server.ts';
+import type { Gateway } from '../server/gateway.ts';
+import type { GatewayListeners } from '../server/listeners.ts';
+import { Deadlines } from '../sockets/deadlines.ts';
 import { SharedCounters } from '../state/shared-counters.ts';
+import { createTransport, startEngine } from './engine.ts';
+import { clientBodyLimit } from './engine-settings.ts';
 import type { WorkerStart } from './messages.ts';
 import { requestTracer, traceContextOf } from './request-tracer.ts';
 
@@ -26,7 +26,7 @@ import { requestTracer, traceContextOf } from './request-tracer.ts';
 export interface GatewayWorker {
   /** Applies it as a whole. Rejects, with nothing changed, when the plugins cannot be loaded. */
   apply(update: ConfigUpdate): Promise<readonly CompileFailure[]>;
-  listen(): Promise<ListeningServer['listen']>;
+  listen(): Promise<GatewayListeners['listen']>;
   metrics(): MetricSnapshot;
   setDebugMode(on: boolean): void;
   stop(graceMs: number): Promise<void>;
@@ -50,7 +50,8 @@ export async function createGatewayWorker(start: WorkerStart): Promise<GatewayWo
   });
   const metrics = new WorkerMetrics();
   const traffic = new WorkerTraffic(metrics, metricPrefix(config));
-  const transport = createHttpTransport(config.polygate.limits.responseHeadBytesMax);
+  const deadlines = new Deadlines();
+  const transport = createTransport(config, deadlines);
   const holder = new SnapshotHolder((error) => log.error(`dispose failed: ${String(error)}`));
   const builder = new SnapshotBuilder({
     routerMode: routerMode(config),
@@ -69,8 +70,9 @@ export async function createGatewayWorker(start: WorkerStart): Promise<GatewayWo
     traffic,
     log,
     trace: requestTracer(telemetry),
+    accessLog: undefined,
   };
-  let servers: ListeningServer | undefined;
+  let listeners: GatewayListeners | undefined;
   return {
     async apply(update) {
       const names = update.plugins?.names;
@@ -80,13 +82,8 @@ export async function createGatewayWorker(start: WorkerStart): Promise<GatewayWo
       return failures;
     },
     async listen() {
-      servers = await startHttpServers(
-        config,
-        start.listen,
-        (exchange) => handleRequest(exchange, gateway),
-        traffic,
-      );
-      return servers.listen;
+      listeners = await startEngine(start, gateway, deadlines);
+      return listeners.listen;
     },
     metrics() {
       traffic.publish();
@@ -94,7 +91,7 @@ export async function createGatewayWorker(start: WorkerStart): Promise<GatewayWo
     },
     setDebugMode: (on) => void (gateway.debugMode = on),
     async stop(graceMs) {
-      await servers?.drain(graceMs);
+      await listeners?.drain(graceMs);
       runner.close();
       transport.close();
       await telemetry.shutdown();
@@ -102,13 +99,17 @@ export async function createGatewayWorker(start: WorkerStart): Promise<GatewayWo
   };
 }
 
-type GatewaySettings = Omit<Gateway, 'holder' | 'transport' | 'traffic' | 'log' | 'trace'>;
+type GatewaySettings = Omit<
+  Gateway,
+  'holder' | 'transport' | 'traffic' | 'log' | 'trace' | 'accessLog'
+>;
 
 function gatewaySettings({ config, debugMode, version }: WorkerStart): GatewaySettings {
   const { trustedAddresses } = config;
   return {
     productName: config.serverTokens ? `Polygate/${version}` : 'Polygate',
-    bodyBytesMax: bodyLimit(config),
+    clientBodyBytesMax: clientBodyLimit(config),
+    bodyBytesMax: Math.min(clientBodyLimit(config), config.polygate.limits.bufferedBodyBytesMax),
     responseHoldBytesMax: config.polygate.limits.bufferedBodyBytesMax,
     debugMode,
     showUpstreamStatus: config.showUpstreamStatus,
@@ -125,12 +126,4 @@ function gatewaySettings({ config, debugMode, version }: WorkerStart): GatewaySe
 function routerMode(config: GatewayConfig): 'radixtree_host_uri' | 'radixtree_uri' {
   if (config.routerHttp !== 'radixtree_uri_with_parameter') return config.routerHttp;
   throw new Error('apisix.router.http: radixtree_uri_with_parameter is not built yet');
-}
-
-function bodyLimit({ http, polygate }: GatewayConfig): number {
-  const { bufferedBodyBytesMax } = polygate.limits;
-  const { clientMaxBodyBytes } = http;
-  return clientMaxBodyBytes === 0
-    ? bufferedBodyBytesMax
-    : Math.min(clientMaxBodyBytes, bufferedBodyBytesMax);
 }

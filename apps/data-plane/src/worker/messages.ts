@@ -1,14 +1,15 @@
-import type { GatewayConfig, ListenAddress } from '@polygate/chassis';
+import type { GatewayConfig } from '@polygate/chassis';
 import type { ConfigUpdate } from '../config/config-item.ts';
 import type { CompileFailure } from '../config/snapshot-builder.ts';
 import type { MetricSnapshot } from '../metrics/metric-snapshot.ts';
+import type { Listener } from '../server/listeners.ts';
 
 /** What a worker thread is started with. */
 export interface WorkerStart {
   readonly config: GatewayConfig;
   readonly workerId: number;
   /** With real ports: the first worker may have found them. */
-  readonly listen: readonly ListenAddress[];
+  readonly listen: readonly Listener[];
   readonly counters: SharedArrayBuffer;
   readonly version: string;
   /** What it begins with. */
@@ -33,5 +34,5 @@ export type FromWorker =
   /** The update could not be applied at all: the former configuration stays. */
   | { readonly kind: 'refused'; readonly revision: number; readonly reason: string }
   /** After the first update. */
-  | { readonly kind: 'listening'; readonly listen: readonly ListenAddress[] }
+  | { readonly kind: 'listening'; readonly listen: readonly Listener[] }
   | { readonly kind: 'metrics'; readonly id: number; readonly snapshot: MetricSnapshot };

@@ -1,8 +1,10 @@
 import { Worker } from 'node:worker_threads';
-import type { ListenAddress, Logger } from '@polygate/chassis';
+import type { Logger } from '@polygate/chassis';
 import type { ConfigUpdate } from '../config/config-item.ts';
 import type { CompileFailure } from '../config/snapshot-builder.ts';
 import type { MetricSnapshot } from '../metrics/metric-snapshot.ts';
+import type { Listener } from '../server/listeners.ts';
+import { listenersOf } from './engine-settings.ts';
 import type { FromWorker, ToWorker, WorkerStart } from './messages.ts';
 
 const COLLECT_TIMEOUT_MS = 2000;
@@ -36,7 +38,7 @@ export class WorkerPool {
   readonly #options: WorkerPoolOptions;
   readonly #members = new Map<number, Member>();
   readonly #collecting = new Map<number, (snapshot: MetricSnapshot) => void>();
-  #listen: readonly ListenAddress[];
+  #listen: readonly Listener[];
   #nextCollect = 1;
   #debugMode = false;
   #started = false;
@@ -46,11 +48,11 @@ export class WorkerPool {
 
   constructor(options: WorkerPoolOptions) {
     this.#options = options;
-    this.#listen = options.start.config.nodeListen;
+    this.#listen = listenersOf(options.start.config);
   }
 
   /** The addresses served, with real ports. */
-  get listen(): readonly ListenAddress[] {
+  get listen(): readonly Listener[] {
     return this.#listen;
   }
 

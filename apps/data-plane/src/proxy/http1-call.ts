@@ -1,0 +1,126 @@
+import type { GatewayError } from '@polygate/plugin-sdk';
+import { requestHeadText } from '../http1/write-head.ts';
+import type { BodySink } from '../request/exchange.ts';
+import type { Http1UpstreamConnection } from './http1-upstream-connection.ts';
+import type { UpstreamCall, UpstreamReceiver, UpstreamRequest } from './upstream-transport.ts';
+
+/** One request on one connection. Outlives neither: what comes too late finds it detached. */
+export class Http1Call implements UpstreamCall, BodySink {
+  readonly request: UpstreamRequest;
+  readonly receiver: UpstreamReceiver;
+  isHeadReceived = false;
+  /** Head and body are written. */
+  isRequestSent = false;
+  #connection: Http1UpstreamConnection | undefined;
+  #isBodyTaken = false;
+  #isChunked = false;
+
+  constructor(
+    request: UpstreamRequest,
+    receiver: UpstreamReceiver,
+    connection: Http1UpstreamConnection,
+  ) {
+    this.request = request;
+    this.receiver = receiver;
+    this.#connection = connection;
+  }
+
+  /** From the connection, once it is there. */
+  sendRequest(): void {
+    const connection = this.#connection as Http1UpstreamConnection;
+    const { method, target, host, headers, upgrade, body } = this.request;
+    const length = Buffer.isBuffer(body) ? body.length : body?.length;
+    this.#isChunked = body !== undefined && length === undefined;
+    const framing = body === undefined ? 'none' : this.#isChunked ? 'chunked' : 'length';
+    const { writer } = connection;
+    writer.writeText(
+      requestHeadText({
+        method,
+        target,
+        host,
+        headers,
+        framing,
+        contentLength: length ?? 0,
+        keepAlive: true,
+        upgrade,
+      }),
+    );
+    if (body === undefined) {
+      this.isRequestSent = true;
+      writer.flush();
+    } else if (Buffer.isBuffer(body)) {
+      this.isRequestSent = true;
+      const isTaken = body.length === 0 || writer.writeBytes(body);
+      writer.flush();
+      if (!isTaken) connection.blocked(this);
+    } else {
+      this.#isBodyTaken = true;
+      connection.deadlineMs = Infinity;
+      body.stream(this);
+    }
+  }
+
+  // ---- the request's body
+
+  write(chunk: Buffer): boolean {
+    const connection = this.#connection;
+    // The node answered early, or is gone: the rest is read and dropped.
+    if (connection === undefined) return true;
+    const { writer } = connection;
+    if (this.#isChunked) writer.writeText(`${chunk.length.toString(16)}\r\n`);
+    const isTaken = writer.writeBytes(chunk);
+    if (this.#isChunked) writer.writeText('\r\n');
+    if (!isTaken) connection.blocked(this);
+    return isTaken;
+  }
+
+  end(): void {
+    const connection = this.#connection;
+    if (connection === undefined) return;
+    if (this.#isChunked) connection.writer.writeText('0\r\n\r\n');
+    connection.writer.flush();
+    this.isRequestSent = true;
+    if (!connection.writer.isBlocked) connection.limit(this.request.timeoutsMs.read);
+  }
+
+  fail(error: Error): void {
+    const connection = this.#connection;
+    if (connection === undefined) return;
+    connection.abandon(this);
+    this.#tell(error, false, false);
+  }
+
+  /** From the connection: it takes more. */
+  drained(): void {
+    const { body } = this.request;
+    if (this.#isBodyTaken && body !== undefined && !Buffer.isBuffer(body)) body.resume();
+  }
+
+  // ---- ends
+
+  resume(): void {
+    this.#connection?.resume(this);
+  }
+
+  cancel(): void {
+    this.#connection?.abandon(this);
+  }
+
+  /** From the connection: nothing more comes of it. */
+  detach(): void {
+    this.#connection = undefined;
+  }
+
+  failed(error: GatewayError, wasConnected: boolean, connection: Http1UpstreamConnection): void {
+    const isStale = wasConnected && connection.isReused && !connection.hasAnswerBytes;
+    this.#tell(error, !wasConnected, isStale && error.code === 'UPSTREAM_PROTOCOL');
+  }
+
+  #tell(error: Error, neverSent: boolean, stale: boolean): void {
+    if (this.isHeadReceived) this.receiver.onCut(error);
+    else {
+      const bodyUntouched = !this.#isBodyTaken;
+      this.receiver.onFailure({ error, bodyUntouched, neverSent, stale });
+    }
+  }
+}

@@ -1,0 +1,40 @@
+// nginx's `$time_local` and `$time_iso8601`, made once a second: every line of an access log has one.
+
+const MONTHS = ['Jan', 'Feb', 'Mar', 'Apr', 'May', 'Jun', 'Jul', 'Aug', 'Sep', 'Oct', 'Nov', 'Dec'];
+
+let second = -1;
+let local = '';
+let iso8601 = '';
+
+/** `22/Nov/2026:09:05:07 +0100`, in the time zone of the process. */
+export function timeLocal(nowMs = Date.now()): string {
+  update(nowMs);
+  return local;
+}
+
+/** `2026-11-22T09:05:07+01:00`. */
+export function timeIso8601(nowMs = Date.now()): string {
+  update(nowMs);
+  return iso8601;
+}
+
+function update(nowMs: number): void {
+  const nowSecond = Math.floor(nowMs / 1000);
+  if (nowSecond === second) return;
+  second = nowSecond;
+  const now = new Date(nowMs);
+  const offsetMin = -now.getTimezoneOffset();
+  const sign = offsetMin < 0 ? '-' : '+';
+  const zoneHours = two(Math.floor(Math.abs(offsetMin) / 60));
+  const zoneMinutes = two(Math.abs(offsetMin) % 60);
+  const clock = `${two(now.getHours())}:${two(now.getMinutes())}:${two(now.getSeconds())}`;
+  const day = two(now.getDate());
+  const month = MONTHS[now.getMonth()] as string;
+  const year = now.getFullYear();
+  local = `${day}/${month}/${year}:${clock} ${sign}${zoneHours}${zoneMinutes}`;
+  iso8601 = `${year}-${two(now.getMonth() + 1)}-${day}T${clock}${sign}${zoneHours}:${zoneMinutes}`;
+}
+
+function two(value: number): string {
+  return value < 10 ? `0${value}` : String(value);
+}

@@ -1,0 +1,237 @@
+import { closeSync, constants, fstatSync, mkdirSync, openSync, write } from 'node:fs';
+import { dirname } from 'node:path';
+import { getSystemErrorMessage } from 'node:util';
+
+const { O_APPEND, O_CREAT, O_NOCTTY, O_NONBLOCK, O_WRONLY } = constants;
+// A FIFO without a reader is an error instead of a wait without end.
+const OPEN_FLAGS = O_WRONLY | O_APPEND | O_CREAT | O_NOCTTY | O_NONBLOCK;
+const MODE = 0o644;
+
+/** Opened by number: `/dev/stdout` cannot be opened by name where it is a socket, as under systemd. */
+const STANDARD_STREAMS: ReadonlyMap<string, number> = new Map([
+  ['/dev/stdout', 1],
+  ['/dev/stderr', 2],
+]);
+
+/** POSIX: what several writers put into a pipe is not mixed up to this size (PIPE_BUF). */
+const PIPE_BYTES_MAX = 4096;
+const WAITING_CHARS_MAX = 4 * 1024 * 1024;
+const OPEN_AGAIN_MS = 1000;
+const WRITE_AGAIN_MS = 10;
+const CLOSE_MS_MAX = 2000;
+const NEWLINE = 10;
+
+export interface LineFileOptions {
+  /** A path, `/dev/stdout` or `/dev/stderr`. */
+  readonly path: string;
+  /** Written when this much is waiting (characters, which for most logs are bytes) … */
+  readonly bufferBytes: number;
+  /** … and at the latest after this time. */
+  readonly flushMs: number;
+  /**
+   * So many writes within `flushMs` do not wait for it: a quiet file is up to date, a busy one is
+   * written in large pieces.
+   */
+  readonly promptWritesMax: number;
+  readonly makesFolder: boolean;
+  /** Lines that wait while the disk does not take them; further ones are lost. Default 4 Mi. */
+  readonly waitingCharsMax?: number;
+  /** Gets a sentence when the file cannot be opened or written, and when lines were lost. */
+  readonly onProblem: (message: string) => void;
+}
+
+/**
+ * Appends lines to a file without making anybody wait: writes run beside the event loop, one at a
+ * time, each of whole lines with O_APPEND, so that threads and processes that write to one file do
+ * not mix their lines. Never throws; what cannot be written is counted and said once.
+ */
+export class LineFile {
+  readonly #options: LineFileOptions;
+  readonly #waitingMax: number;
+  #fd: number | undefined;
+  #isPipe = false;
+  #openAgainAtMs = 0;
+  #waiting = '';
+  #waitingLines = 0;
+  #isWriting = false;
+  #isSoon = false;
+  #promptLeft: number;
+  #timer: NodeJS.Timeout | undefined;
+  #isReopening = false;
+  #isClosing = false;
+  #onIdle: (() => void)[] = [];
+  /** Not said yet. */
+  #unreported = 0;
+  #isFailing = false;
+  #lostLines = 0;
+
+  constructor(options: LineFileOptions) {
+    this.#options = options;
+    this.#waitingMax = options.waitingCharsMax ?? WAITING_CHARS_MAX;
+    this.#promptLeft = options.promptWritesMax;
+  }
+
+  /** Since the start. */
+  get lostLines(): number {
+    return this.#lostLines;
+  }
+
+  /** `line` ends with a newline. */
+  write(line: string): void {
+    if (this.#isClosing) return this.#lose(1);
+    if (this.#waiting.length + line.length > this.#waitingMax) {
+      const { path } = this.#options;
+      return this.#lose(1, `${path}: lines come faster than they can be written and are lost`);
+    }
+    this.#waiting += line;
+    this.#waitingLines += 1;
+    if (this.#waiting.length >= this.#options.bufferBytes) this.flush();
+    else if (this.#timer === undefined || this.#promptLeft > 0) this.#schedule();
+  }
+
+  /** Begins to write what is waiting. */
+  flush(): void {
+    if (this.#isWriting || this.#waiting === '') return;
+    const text = this.#waiting;
+    const lines = this.#waitingLines;
+    this.#waiting = '';
+    this.#waitingLines = 0;
+    const fd = this.#open();
+    if (fd === undefined) {
+      this.#lose(lines);
+      return;
+    }
+    this.#isWriting = true;
+    this.#writeOut(fd, Buffer.from(text), lines);
+  }
+
+  /** Lets go of the file and opens the path anew, as after a rotation; what waits goes to the old one. */
+  reopen(): void {
+    this.flush();
+    this.#isReopening = true;
+    if (!this.#isWriting) this.#settle();
+  }
+
+  /** Writes what is waiting, within two seconds, and closes the file. No line may follow. */
+  async close(): Promise<void> {
+    this.#isClosing = true;
+    clearTimeout(this.#timer);
+    this.flush();
+    if (this.#isWriting) {
+      const limit = Promise.withResolvers<undefined>();
+      const timer = setTimeout(limit.resolve, CLOSE_MS_MAX, undefined);
+      await Promise.race([new Promise<void>((idle) => this.#onIdle.push(idle)), limit.promise]);
+      clearTimeout(timer);
+    }
+    // a write that still hangs needs the descriptor: it is closed when that ends
+    if (!this.#isWriting) this.#closeFd();
+  }
+
+  #schedule(): void {
+    if (this.#promptLeft > 0 && !this.#isSoon) {
+      this.#promptLeft -= 1;
+      this.#isSoon = true;
+      setImmediate(this.#flushSoon);
+    }
+    this.#timer ??= setTimeout(this.#flushLate, this.#options.flushMs).unref();
+  }
+
+  readonly #flushSoon = (): void => {
+    this.#isSoon = false;
+    this.flush();
+  };
+
+  readonly #flushLate = (): void => {
+    this.#timer = undefined;
+    this.#promptLeft = this.#options.promptWritesMax;
+    this.flush();
+  };
+
+  #writeOut(fd: number, bytes: Buffer, lines: number): void {
+    const length = this.#isPipe ? wholeLinesLength(bytes) : bytes.length;
+    write(fd, bytes, 0, length, null, (error, written) => {
+      if (error?.code === 'EAGAIN') {
+        setTimeout(() => this.#writeOut(fd, bytes, lines), WRITE_AGAIN_MS).unref();
+      } else if (error !== null) {
+        const { path } = this.#options;
+        this.#lose(lines, `failed to write file: ${path}, error info: ${reasonOf(error)}`);
+        this.#settle();
+      } else if (written < bytes.length) {
+        this.#writeOut(fd, bytes.subarray(written), lines);
+      } else {
+        this.#isFailing = false;
+        this.#settle();
+      }
+    });
+  }
+
+  /** After a write. */
+  #settle(): void {
+    this.#isWriting = false;
+    this.#reportLost();
+    if (this.#isReopening) {
+      this.#isReopening = false;
+      this.#closeFd();
+      this.#openAgainAtMs = 0;
+      this.#open();
+    }
+    if (this.#isClosing || this.#waiting.length >= this.#options.bufferBytes) this.flush();
+    else if (this.#waiting !== '') this.#schedule();
+    if (this.#isWriting) return;
+    for (const idle of this.#onIdle.splice(0)) idle();
+    if (this.#isClosing) this.#closeFd();
+  }
+
+  #open(): number | undefined {
+    if (this.#fd !== undefined) return this.#fd;
+    const { path, makesFolder, onProblem } = this.#options;
+    const nowMs = performance.now();
+    if (nowMs < this.#openAgainAtMs) return undefined;
+    try {
+      const standard = STANDARD_STREAMS.get(path);
+      if (makesFolder && standard === undefined) mkdirSync(dirname(path), { recursive: true });
+      this.#fd = standard ?? openSync(path, OPEN_FLAGS, MODE);
+      this.#isPipe = !fstatSync(this.#fd).isFile();
+    } catch (error) {
+      this.#openAgainAtMs = nowMs + OPEN_AGAIN_MS;
+      onProblem(`failed to open file: ${path}, error info: ${path}: ${reasonOf(error)}`);
+    }
+    return this.#fd;
+  }
+
+  #closeFd(): void {
+    const fd = this.#fd;
+    this.#fd = undefined;
+    if (fd !== undefined && !STANDARD_STREAMS.has(this.#options.path)) closeSync(fd);
+  }
+
+  #lose(lines: number, why?: string): void {
+    this.#lostLines += lines;
+    this.#unreported += lines;
+    if (why === undefined || this.#isFailing) return;
+    this.#isFailing = true;
+    this.#options.onProblem(why);
+  }
+
+  #reportLost(): void {
+    if (this.#unreported === 0 || this.#isFailing) return;
+    const { path, onProblem } = this.#options;
+    onProblem(`${path}: ${this.#unreported} lines were lost`);
+    this.#unreported = 0;
+  }
+}
+
+/** Up to the last line that ends within a pipe's limit; a longer first line is taken alone. */
+function wholeLinesLength(bytes: Buffer): number {
+  if (bytes.length <= PIPE_BYTES_MAX) return bytes.length;
+  const end = bytes.lastIndexOf(NEWLINE, PIPE_BYTES_MAX - 1);
+  return end === -1 ? bytes.indexOf(NEWLINE) + 1 : end + 1;
+}
+
+/** As strerror has it: `No such file or directory`. */
+function reasonOf(error: unknown): string {
+  const { errno, message } = error as NodeJS.ErrnoException;
+  if (errno === undefined) return message;
+  const text = getSystemErrorMessage(errno);
+  return text.charAt(0).toUpperCase() + text.slice(1);
+}
