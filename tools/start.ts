@@ -4,6 +4,7 @@ import {
   createLogger,
   loadConfig,
   logFindings,
+  openLogDestination,
   reloadPluginList,
   runMain,
   runUntilStopped,
@@ -26,7 +27,8 @@ type Stops = (() => Promise<void>)[];
 await runMain('polygate', async (configFile) => {
   const config = loadConfig(configFile);
   const { errorLogLevel: level, polygate } = config;
-  const log = createLogger({ level, format: polygate.logFormat, service: 'polygate' });
+  const stream = openLogDestination(config.errorLogFile);
+  const log = createLogger({ level, format: polygate.logFormat, service: 'polygate', stream });
   logFindings(config, log);
 
   const stops: Stops = [];
@@ -38,6 +40,10 @@ await runMain('polygate', async (configFile) => {
     },
   });
   const { admin, plane } = await startParts(config, log, stops);
+  process.on('SIGUSR1', () => {
+    stream.reopen();
+    plane?.reopenLogs();
+  });
   if (plane === undefined) {
     console.log(welcome(config, { admin, gateway: [] }));
     return;

@@ -10,8 +10,11 @@ const LINE_WAIT_MS_MAX = 60_000;
 
 export interface ChildOptions {
   readonly name: string;
-  /** Run in the project's folder. */
   readonly command: readonly string[];
+  /** Where it runs. Default: the project's folder. */
+  readonly folder?: string;
+  /** Beside our own environment. */
+  readonly env?: Readonly<Record<string, string>>;
   /** List for `taskset -c`; undefined: not pinned. */
   readonly cpus: string | undefined;
 }
@@ -53,12 +56,13 @@ export class Children {
   }
 }
 
-function startChild({ name, command, cpus }: ChildOptions): Child {
+function startChild({ name, command, cpus, folder = ROOT, env = {} }: ChildOptions): Child {
   const [program = '', ...args] =
     cpus === undefined ? command : ['taskset', '-c', cpus, ...command];
   // A process group of its own: Ctrl-C reaches only us, and we stop the others in order.
   const child = spawn(program, args, {
-    cwd: ROOT,
+    cwd: folder,
+    env: { ...process.env, ...env },
     detached: true,
     stdio: ['ignore', 'pipe', 'pipe'],
   });

@@ -1,14 +1,25 @@
 import type { Children } from './children.ts';
 import { usageOfTree } from './proc-stat.ts';
 import type { ProcessUsage } from './proc-stat.ts';
-import type { Placement, Target } from './targets.ts';
-import { runWrk } from './wrk.ts';
-import type { WrkResult } from './wrk.ts';
+import { runLoad } from './load/load.ts';
+import type { Load, LoadResult } from './load/load.ts';
+import type { Child } from './children.ts';
 
 const METRICS_MS_MAX = 5000;
 
+/** A contender that runs and has been seen to do its work. */
+export interface Target {
+  readonly name: string;
+  readonly child: Child;
+  /** Processes below the gateway's are the plugin runner, and counted apart. */
+  readonly hasRunner: boolean;
+  readonly load: Load;
+  /** Where a metric must be found after a load. */
+  readonly metric: { readonly url: string; readonly name: string } | undefined;
+}
+
 /** One load of one target. */
-export interface Measurement extends WrkResult {
+export interface Measurement extends LoadResult {
   /** User and system time for one request: of the gateway, and of the plugin runner if any. */
   readonly gatewayUsPerRequest: number;
   readonly runnerUsPerRequest: number | undefined;
@@ -23,25 +34,25 @@ export interface Measurement extends WrkResult {
 export async function measure(
   children: Children,
   target: Target,
-  { seconds, loadCpus }: { seconds: number } & Pick<Placement, 'loadCpus'>,
+  { seconds, loadCpus }: { seconds: number; loadCpus: string | undefined },
 ): Promise<Measurement> {
   const { name, child, hasRunner, load } = target;
   const before = usageOf(target);
   const beganMs = performance.now();
-  const wrk = await runWrk(children, load, { seconds, cpus: loadCpus });
+  const result = await runLoad(children, load, { seconds, cpus: loadCpus });
   const passedUs = (performance.now() - beganMs) * 1000;
   const after = usageOf(target);
-  if (wrk.refused > 0) throw new Error(`${name}: ${wrk.refused} answers were refusals`);
-  if (wrk.requests === 0) throw new Error(`${name}: no answer in ${seconds} s`);
+  if (result.refused > 0) throw new Error(`${name}: ${result.refused} answers were refusals`);
+  if (result.requests === 0) throw new Error(`${name}: no answer in ${seconds} s`);
   if (pidsOf(before) !== pidsOf(after)) {
     throw new Error(`${name}: its processes changed under the load\n${child.output()}`);
   }
   const spentUs = (of: Part) => cpuUs(of(after)) - cpuUs(of(before));
   const gateway = hasRunner ? first : all;
   return {
-    ...wrk,
-    gatewayUsPerRequest: spentUs(gateway) / wrk.requests,
-    runnerUsPerRequest: hasRunner ? spentUs(rest) / wrk.requests : undefined,
+    ...result,
+    gatewayUsPerRequest: spentUs(gateway) / result.requests,
+    runnerUsPerRequest: hasRunner ? spentUs(rest) / result.requests : undefined,
     coreShare: spentUs(all) / passedUs,
     gatewayRssBytes: rssBytes(gateway(after)),
     runnerRssBytes: hasRunner ? rssBytes(rest(after)) : undefined,

@@ -49,6 +49,18 @@ export function usageOfTree(rootPid: number): [ProcessUsage, ...ProcessUsage[]] 
   return [first as ProcessUsage, ...below];
 }
 
+/** Thread's name and id → CPU time so far. */
+export function threadTimesUs(pid: number): Map<string, number> {
+  const times = new Map<string, number>();
+  for (const tid of readdirSync(`/proc/${pid}/task`)) {
+    const line = readIfThere(`/proc/${pid}/task/${tid}/stat`);
+    if (line === undefined) continue;
+    const name = line.slice(line.indexOf('(') + 1, line.lastIndexOf(')'));
+    times.set(`${name} ${tid}`, parseProcStat(line).cpuUs);
+  }
+  return times;
+}
+
 function rssOf(pid: number): number {
   const status = readIfThere(`/proc/${pid}/status`) ?? '';
   return Number(/^VmRSS:\s+(\d+) kB$/m.exec(status)?.[1] ?? 0) * 1024;

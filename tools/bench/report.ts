@@ -1,11 +1,6 @@
 import type { Measurement } from './measure.ts';
-
-export interface Series {
-  readonly name: string;
-  readonly description: string;
-  /** One a round. */
-  readonly rounds: readonly Measurement[];
-}
+import { REFERENCE } from './run-scenario.ts';
+import type { ScenarioResult, Series } from './run-scenario.ts';
 
 export interface Spread {
   readonly median: number;
@@ -25,25 +20,28 @@ export interface Summary {
   readonly corePercent: Spread;
 }
 
-export const LEGEND = `
-CPU µs     user + system time of the processes for one request; runner: the plugin runner's
-× nginx    that of gateway and runner together, to nginx in the same round
-core %     how much of one core they had. Clearly under 100: req/s and latency show the load
-           generator, or other work on this machine, and not what the gateway can do; CPU µs
-           suffers less, but not nothing (cold caches, fewer events at a time).
-p50, p99   as wrk sees them under full load, so with the queue before the gateway
-RSS        gateway and runner; pages that processes share count for each
-Medians over the rounds, below them the least and the most. That is the scatter within this run
-only: from run to run the same gateway can differ by more. Repeat the run before you believe a
-difference, and believe none between targets whose ranges overlap.`;
+export const LEGEND: readonly (readonly [string, string])[] = [
+  ['CPU µs', 'user and system time of the processes for one request; runner: the plugin runner’s'],
+  ['× nginx', 'that of gateway and runner together, to nginx in the same round'],
+  [
+    'core %',
+    'how much of one core they had. Clearly under 100: req/s and latency show the load generator, ' +
+      'or other work on the machine, and not what the gateway can do; CPU µs suffers less',
+  ],
+  [
+    'p50, p99',
+    'as the load generator sees them under full load, so with the queue before the gateway',
+  ],
+  ['RSS', 'gateway and runner; pages that processes share count for each'],
+];
 
-interface Column {
+export interface Column {
   readonly title: string;
   readonly decimals: number;
   readonly read: (summary: Summary) => Spread | undefined;
 }
 
-const COLUMNS: readonly Column[] = [
+export const COLUMNS: readonly Column[] = [
   { title: 'CPU µs gateway', decimals: 1, read: (s) => s.gatewayUsPerRequest },
   { title: 'CPU µs runner', decimals: 1, read: (s) => s.runnerUsPerRequest },
   { title: '× nginx', decimals: 2, read: (s) => s.ratio },
@@ -53,6 +51,26 @@ const COLUMNS: readonly Column[] = [
   { title: 'RSS MiB', decimals: 0, read: (s) => s.rssMiB },
   { title: 'core %', decimals: 0, read: (s) => s.corePercent },
 ];
+
+export interface Row {
+  readonly name: string;
+  readonly summary: Summary;
+}
+
+export function rowsOf({ series }: ScenarioResult): Row[] {
+  const reference = series.find(({ name }) => name === REFERENCE);
+  return series.map((one) => ({ name: one.name, summary: summarize(one, reference) }));
+}
+
+/** Polygate's ratio beside its goal; undefined: the scenario has none. */
+export function goalText(result: ScenarioResult): string | undefined {
+  const { goal } = result.scenario;
+  if (goal === undefined) return undefined;
+  const ratio = rowsOf(result).find(({ name }) => name === 'polygate')?.summary.ratio;
+  if (ratio === undefined) return `goal ≤ ${goal} × nginx: not measured`;
+  const verdict = ratio.median <= goal ? 'met' : 'NOT met';
+  return `goal ≤ ${goal} × nginx: ${verdict} (${ratio.median.toFixed(2)})`;
+}
 
 /** `reference` has the same rounds; undefined: no ratio. */
 export function summarize({ rounds }: Series, reference: Series | undefined): Summary {
@@ -82,8 +100,8 @@ export function spreadOf(values: readonly number[]): Spread {
   return { median: (lower + upper) / 2, min: sorted[0] ?? NaN, max: sorted.at(-1) ?? NaN };
 }
 
-/** Two lines a target: medians, and the least and most. */
-export function tableOf(rows: readonly { name: string; summary: Summary }[]): string {
+/** For a terminal. Two lines a row: medians, and the least and most. */
+export function tableOf(rows: readonly Row[]): string {
   const cells = [
     ['', ...COLUMNS.map(({ title }) => title)],
     ...rows.flatMap(({ name, summary }) => [
@@ -104,11 +122,11 @@ export function tableOf(rows: readonly { name: string; summary: Summary }[]): st
     .join('\n');
 }
 
-function medianText({ read, decimals }: Column, summary: Summary): string {
+export function medianText({ read, decimals }: Column, summary: Summary): string {
   return read(summary)?.median.toFixed(decimals) ?? '-';
 }
 
-function rangeText({ read, decimals }: Column, summary: Summary): string {
+export function rangeText({ read, decimals }: Column, summary: Summary): string {
   const spread = read(summary);
   if (spread === undefined) return '';
   return `${spread.min.toFixed(decimals)}–${spread.max.toFixed(decimals)}`;

@@ -5,10 +5,12 @@ const ROOM_ROOT = 'apps/data-plane/src';
 
 /** A room may import those of the rows above it, and its own. Type imports may look anywhere. */
 const ORDER: readonly (readonly string[])[] = [
-  ['routing', 'upstream', 'state', 'metrics', 'request'],
+  ['http1', 'sockets', 'tls', 'access-log', 'routing', 'upstream', 'state', 'metrics'],
+  ['request'],
   ['pipeline', 'runner', 'control'],
   ['proxy', 'config'],
   ['server'],
+  ['http2'],
   ['worker'],
   ['control-api'],
 ];

@@ -27,6 +27,7 @@ import type { MetricsExporter } from './metrics/metrics-exporter.ts';
 import packageJson from '../package.json' with { type: 'json' };
 import { pluginNamesOf, selectPluginNames } from './plugin-selection.ts';
 import { allocateCounters } from './state/shared-counters.ts';
+import { createTlsSecrets } from './tls/tls-settings.ts';
 import { WorkerPool } from './worker/worker-pool.ts';
 
 const VERSION = packageJson.version;
@@ -54,6 +55,8 @@ export interface DataPlane {
   isReady(): boolean;
   /** Revision that every worker serves. */
   appliedRevision(): number;
+  /** As nginx at USR1: the workers' log files were moved away. */
+  reopenLogs(): void;
   stop(graceMs: number): Promise<void>;
 }
 
@@ -108,7 +111,12 @@ class RunningDataPlane implements DataPlane {
       unknownPlugins: isStandalone(config) ? 'reject' : 'skip',
     });
     this.#pool = new WorkerPool({
-      start: { config, counters: allocateCounters(COUNTERS), version: VERSION },
+      start: {
+        config,
+        counters: allocateCounters(COUNTERS),
+        tlsSecrets: createTlsSecrets(),
+        version: VERSION,
+      },
       workers: config.workers,
       log,
       fullUpdate: () => ({ ...this.#state.full(), plugins: this.#selection }),
@@ -173,6 +181,10 @@ class RunningDataPlane implements DataPlane {
 
   appliedRevision(): number {
     return this.#pool.appliedRevision;
+  }
+
+  reopenLogs(): void {
+    this.#pool.reopenLogs();
   }
 
   async stop(graceMs: number): Promise<void> {

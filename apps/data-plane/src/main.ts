@@ -3,6 +3,7 @@ import {
   createLogger,
   loadConfig,
   logFindings,
+  openLogDestination,
   runMain,
   runUntilStopped,
   startHealthServer,
@@ -13,7 +14,8 @@ import { startDataPlane } from './data-plane.ts';
 await runMain('data-plane', async (configFile) => {
   const config = loadConfig(configFile);
   const { errorLogLevel: level, polygate, status } = config;
-  const log = createLogger({ level, format: polygate.logFormat, service: 'data-plane' });
+  const stream = openLogDestination(config.errorLogFile);
+  const log = createLogger({ level, format: polygate.logFormat, service: 'data-plane', stream });
   logFindings(config, log);
   if (config.configProvider === 'embedded' || config.configProvider === 'memory') {
     throw new Error(
@@ -24,6 +26,10 @@ await runMain('data-plane', async (configFile) => {
 
   const store = openConfigStore(config, log);
   const plane = await startDataPlane({ config, store, log });
+  process.on('SIGUSR1', () => {
+    stream.reopen();
+    plane.reopenLogs();
+  });
   const ready = (): string | undefined =>
     plane.isReady() ? undefined : 'not every worker has a configuration';
   const health = status && (await startHealthServer({ ...status, ready }));

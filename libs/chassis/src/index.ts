@@ -22,15 +22,17 @@ export type {
   PolygateConfig,
   RunnerManagerConfig,
   ServiceAddress,
+  SslConfig,
   TelemetryConfig,
+  TlsProtocol,
   UpstreamKeepaliveConfig,
 } from './config/gateway-config.ts';
 export { loadConfig, reloadPluginList } from './config/load-config.ts';
 export { HealthState, startHealthServer } from './health-server.ts';
 export type { HealthServer, HealthServerOptions } from './health-server.ts';
 export { logFindings } from './log-findings.ts';
-export { createLogger } from './logger.ts';
-export type { LogFields, Logger, LoggerOptions } from './logger.ts';
+export { createLogger, openLogDestination } from './logger.ts';
+export type { LogDestination, LogFields, Logger, LoggerOptions } from './logger.ts';
 export { runMain } from './run-main.ts';
 export { prepareRunDir } from './prepare-run-dir.ts';
 export { runUntilStopped } from './run-until-stopped.ts';

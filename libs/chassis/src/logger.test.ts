@@ -1,7 +1,9 @@
 import { spawnSync } from 'node:child_process';
+import { mkdtempSync, readFileSync, renameSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { expect, test } from 'vitest';
-import { createLogger, type LoggerOptions } from './logger.ts';
+import { expect, onTestFinished, test } from 'vitest';
+import { createLogger, openLogDestination, type LoggerOptions } from './logger.ts';
 
 function capture(options: Partial<LoggerOptions> = {}) {
   const lines: string[] = [];
@@ -77,4 +79,28 @@ test('the last line of a process and of a worker thread reaches standard error',
   expect(status).toBe(3);
   expect(stderr).toContain('[info] worker#1: from the thread\n');
   expect(stderr.endsWith('[error] main: last words\n')).toBe(true);
+});
+
+test('a log file is made with its folder, appended to line by line, and opened anew', () => {
+  const folder = mkdtempSync(join(tmpdir(), 'chassis-log-'));
+  onTestFinished(() => rmSync(folder, { recursive: true }));
+  const file = join(folder, 'logs/error.log');
+  const destination = openLogDestination(file);
+  const { log } = capture({ stream: destination });
+  const other = capture({ stream: openLogDestination(file) }).log;
+  log.info('one');
+  other.info('two');
+  log.info('three');
+  renameSync(file, `${file}.1`);
+  log.info('four');
+  destination.reopen();
+  log.info('five');
+  const messages = (path: string) =>
+    [...readFileSync(path, 'utf8').matchAll(/: (\w+)\n/g)].map((match) => match[1]);
+  expect(messages(`${file}.1`)).toEqual(['one', 'two', 'three', 'four']);
+  expect(messages(file)).toEqual(['five']);
+});
+
+test('a log file that cannot be opened is an error at once', () => {
+  expect(() => openLogDestination('/dev/null/error.log')).toThrow(/EEXIST|ENOTDIR/);
 });

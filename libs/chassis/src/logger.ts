@@ -28,13 +28,43 @@ export interface LoggerOptions {
   readonly stream?: { write(line: string): unknown };
 }
 
+/** Where lines of a log go, for `LoggerOptions.stream`. */
+export interface LogDestination {
+  write(line: string): unknown;
+  /** After the file was moved away, as by logrotate: opens the path anew. */
+  reopen(): void;
+}
+
+/**
+ * Appends to a file, which may be shared by threads and processes: each line is one write with
+ * O_APPEND. Standard error without a path. Makes the folder. Throws an Error of the file system when
+ * the file cannot be opened.
+ */
+export function openLogDestination(path: string | undefined): LogDestination {
+  const dest = path === undefined ? 2 : (STANDARD_STREAMS.get(path) ?? path);
+  if (typeof dest === 'number') {
+    const sink = pino.destination({ dest, sync: true });
+    return { write: (line) => sink.write(line), reopen: () => undefined };
+  }
+  const sink = pino.destination({ dest, sync: true, append: true, mkdir: true });
+  // It could be said nowhere, and a full disk must not end the process.
+  sink.on('error', () => undefined);
+  return { write: (line) => sink.write(line), reopen: () => sink.reopen() };
+}
+
+/** Opened by number: by name it cannot be had where it is a socket, as under systemd. */
+const STANDARD_STREAMS: ReadonlyMap<string, number> = new Map([
+  ['/dev/stdout', 1],
+  ['/dev/stderr', 2],
+]);
+
 /**
  * A logger on pino. `text` gives one line as nginx writes it, `json` one object a line with `time`,
  * `level`, `service` and `message`. An Error in the field `error` is written with its stack. Lines
  * are written synchronously, so that none is lost when the process ends, also from worker threads.
  */
 export function createLogger({ level, format, service, stream }: LoggerOptions): Logger {
-  const sink = stream ?? pino.destination({ dest: 2, sync: true });
+  const sink = stream ?? openLogDestination(undefined);
   const lines: DestinationStream = {
     write: (json) => void sink.write(format === 'text' ? formatLogLine(json) : json),
   };
@@ -49,12 +79,21 @@ export function createLogger({ level, format, service, stream }: LoggerOptions):
   return wrap(pino(options, lines));
 }
 
+const NO_FIELDS: LogFields = {};
+
+function nothing(): void {}
+
+/** A level that is off is an empty function: it stays off, for nobody changes levels at run time. */
 function wrap(inner: ReturnType<typeof pino>): Logger {
+  const at = (level: LogLevel): Logger[LogLevel] =>
+    inner.isLevelEnabled(level)
+      ? (message, fields) => inner[level](fields ?? NO_FIELDS, message)
+      : nothing;
   return {
-    debug: (message, fields) => inner.debug(fields ?? {}, message),
-    info: (message, fields) => inner.info(fields ?? {}, message),
-    warn: (message, fields) => inner.warn(fields ?? {}, message),
-    error: (message, fields) => inner.error(fields ?? {}, message),
+    debug: at('debug'),
+    info: at('info'),
+    warn: at('warn'),
+    error: at('error'),
     child: (fields) => wrap(inner.child(fields)),
     isEnabled: (level) => inner.isLevelEnabled(level),
   };

@@ -33,6 +33,7 @@ export { resourceSchema } from './resources/resource-schema.ts';
 export type {
   ConsumerResource,
   CredentialResource,
+  GraphqlCostDecorationResource,
   Labels,
   PluginConf,
   PluginConfs,

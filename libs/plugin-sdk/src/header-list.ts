@@ -1,12 +1,13 @@
+/** Name as spelled, name in lower case, value. */
+const FIELDS = 3;
+
 /**
  * The headers of one message, in order, with the spelling they came in. Names compare without
- * regard to case. Flat arrays, because most messages have about ten headers and a scan over those
+ * regard to case. One flat array, because most messages have about ten headers and a scan over those
  * is cheaper than a map.
  */
 export class HeaderList {
-  readonly #names: string[] = [];
-  readonly #lowerNames: string[] = [];
-  readonly #values: string[] = [];
+  readonly #fields: string[] = [];
 
   /** From alternating names and values, as Node's `rawHeaders`. */
   static fromRaw(raw: readonly string[]): HeaderList {
@@ -18,43 +19,55 @@ export class HeaderList {
   }
 
   get size(): number {
-    return this.#names.length;
+    return this.#fields.length / FIELDS;
   }
 
   /** The first value of that name. */
   get(name: string): string | undefined {
-    const index = this.#lowerNames.indexOf(name.toLowerCase());
-    return index === -1 ? undefined : this.#values[index];
+    return this.getKnown(name.toLowerCase());
+  }
+
+  /** For who knows the lower-case name already. */
+  getKnown(lowerName: string): string | undefined {
+    const index = this.#find(lowerName, 0);
+    return index === -1 ? undefined : this.#fields[index + 2];
   }
 
   getAll(name: string): string[] {
-    const lower = name.toLowerCase();
+    const lowerName = name.toLowerCase();
     const found: string[] = [];
-    for (let i = 0; i < this.#lowerNames.length; i++) {
-      if (this.#lowerNames[i] === lower) found.push(this.#values[i] as string);
+    let index = this.#find(lowerName, 0);
+    while (index !== -1) {
+      found.push(this.#fields[index + 2] as string);
+      index = this.#find(lowerName, index + FIELDS);
     }
     return found;
   }
 
   has(name: string): boolean {
-    return this.#lowerNames.includes(name.toLowerCase());
+    return this.#find(name.toLowerCase(), 0) !== -1;
   }
 
   /** Replaces every header of that name, in the place of the first one. */
   set(name: string, value: string | readonly string[]): void {
-    if (typeof value !== 'string') {
-      this.delete(name);
-      for (const one of value) this.append(name, one);
+    if (typeof value === 'string') {
+      this.setKnown(name, name.toLowerCase(), value);
       return;
     }
-    const index = this.#lowerNames.indexOf(name.toLowerCase());
+    this.delete(name);
+    for (const one of value) this.append(name, one);
+  }
+
+  /** For who knows the lower-case name already. */
+  setKnown(name: string, lowerName: string, value: string): void {
+    const index = this.#find(lowerName, 0);
     if (index === -1) {
-      this.append(name, value);
+      this.appendKnown(name, lowerName, value);
       return;
     }
-    this.#names[index] = name;
-    this.#values[index] = value;
-    this.#deleteFrom(index + 1, this.#lowerNames[index] as string);
+    this.#fields[index] = name;
+    this.#fields[index + 2] = value;
+    this.#deleteFrom(index + FIELDS, lowerName);
   }
 
   append(name: string, value: string): void {
@@ -63,69 +76,71 @@ export class HeaderList {
 
   /** For who knows the lower-case name already, as a parser does. */
   appendKnown(name: string, lowerName: string, value: string): void {
-    this.#names.push(name);
-    this.#lowerNames.push(lowerName);
-    this.#values.push(value);
-  }
-
-  /** By position, 0 to `size` - 1: a loop over these allocates nothing. */
-  nameAt(index: number): string {
-    return this.#names[index] as string;
-  }
-
-  lowerNameAt(index: number): string {
-    return this.#lowerNames[index] as string;
-  }
-
-  valueAt(index: number): string {
-    return this.#values[index] as string;
+    this.#fields.push(name, lowerName, value);
   }
 
   delete(name: string): void {
     this.#deleteFrom(0, name.toLowerCase());
   }
 
+  /** For who knows the lower-case name already. */
+  deleteKnown(lowerName: string): void {
+    this.#deleteFrom(0, lowerName);
+  }
+
+  /** By position, 0 to `size` - 1: a loop over these allocates nothing. */
+  nameAt(index: number): string {
+    return this.#fields[index * FIELDS] as string;
+  }
+
+  lowerNameAt(index: number): string {
+    return this.#fields[index * FIELDS + 1] as string;
+  }
+
+  valueAt(index: number): string {
+    return this.#fields[index * FIELDS + 2] as string;
+  }
+
   /** Drops every header whose lower-case name the condition refuses. */
   retain(condition: (lowerName: string) => boolean): void {
+    const fields = this.#fields;
     let kept = 0;
-    for (let i = 0; i < this.#names.length; i++) {
-      const lowerName = this.#lowerNames[i] as string;
-      if (!condition(lowerName)) continue;
-      if (kept !== i) {
-        this.#names[kept] = this.#names[i] as string;
-        this.#lowerNames[kept] = lowerName;
-        this.#values[kept] = this.#values[i] as string;
-      }
-      kept += 1;
+    for (let i = 0; i < fields.length; i += FIELDS) {
+      if (!condition(fields[i + 1] as string)) continue;
+      if (kept !== i) fields.copyWithin(kept, i, i + FIELDS);
+      kept += FIELDS;
     }
-    this.#names.length = kept;
-    this.#lowerNames.length = kept;
-    this.#values.length = kept;
+    fields.length = kept;
   }
 
   /** Name as spelled, lower-case name, value; in order. */
   forEach(visit: (name: string, value: string, lowerName: string) => void): void {
-    for (let i = 0; i < this.#names.length; i++) {
-      visit(this.#names[i] as string, this.#values[i] as string, this.#lowerNames[i] as string);
+    for (let i = 0; i < this.size; i++) {
+      visit(this.nameAt(i), this.valueAt(i), this.lowerNameAt(i));
     }
   }
 
   /** Alternating names and values, as Node's `rawHeaders`. */
   toRaw(): string[] {
     const raw: string[] = [];
-    for (let i = 0; i < this.#names.length; i++) {
-      raw.push(this.#names[i] as string, this.#values[i] as string);
-    }
+    for (let i = 0; i < this.size; i++) raw.push(this.nameAt(i), this.valueAt(i));
     return raw;
   }
 
+  /** Offset of the first header of that name from an offset on, or -1. */
+  #find(lowerName: string, start: number): number {
+    const fields = this.#fields;
+    for (let i = start; i < fields.length; i += FIELDS) {
+      if (fields[i + 1] === lowerName) return i;
+    }
+    return -1;
+  }
+
   #deleteFrom(start: number, lowerName: string): void {
-    let index = this.#lowerNames.indexOf(lowerName, start);
+    let index = this.#find(lowerName, start);
     while (index !== -1) {
-      this.#names.splice(index, 1);
-      this.#lowerNames.splice(index, 1);
-      this.#values.splice(index, 1);
-      index = this.#lowerNames.indexOf(lowerName, index);
+      this.#fields.splice(index, FIELDS);
+      index = this.#find(lowerName, index);
     }
   }
 }

@@ -1,4 +1,4 @@
-import { closeSync, constants, fstatSync, mkdirSync, openSync, write } from 'node:fs';
+import { closeSync, constants, fstatSync, mkdirSync, openSync, write, writeSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { getSystemErrorMessage } from 'node:util';
 
@@ -20,6 +20,9 @@ const OPEN_AGAIN_MS = 1000;
 const WRITE_AGAIN_MS = 10;
 const CLOSE_MS_MAX = 2000;
 const NEWLINE = 10;
+/** A disk that took this long once is not waited for again, for a while. */
+const PROMPT_MS_MAX = 5;
+const PROMPT_AGAIN_MS = 10_000;
 
 export interface LineFileOptions {
   /** A path, `/dev/stdout` or `/dev/stderr`. */
@@ -29,8 +32,8 @@ export interface LineFileOptions {
   /** … and at the latest after this time. */
   readonly flushMs: number;
   /**
-   * So many writes within `flushMs` do not wait for it: a quiet file is up to date, a busy one is
-   * written in large pieces.
+   * So many lines within `flushMs` are in the file when `write` returns: a quiet file is up to date, a
+   * busy one is written in large pieces. Not for pipes, and not while the disk is slow.
    */
   readonly promptWritesMax: number;
   readonly makesFolder: boolean;
@@ -40,10 +43,15 @@ export interface LineFileOptions {
   readonly onProblem: (message: string) => void;
 }
 
+interface WaitingLines {
+  readonly text: string;
+  readonly lines: number;
+}
+
 /**
- * Appends lines to a file without making anybody wait: writes run beside the event loop, one at a
- * time, each of whole lines with O_APPEND, so that threads and processes that write to one file do
- * not mix their lines. Never throws; what cannot be written is counted and said once.
+ * Appends lines to a file. Under load writes run beside the event loop, one at a time. Each is of whole
+ * lines and with O_APPEND, so that threads and processes that write to one file do not mix their
+ * lines. Never throws; what cannot be written is counted and said once.
  */
 export class LineFile {
   readonly #options: LineFileOptions;
@@ -54,10 +62,11 @@ export class LineFile {
   #waiting = '';
   #waitingLines = 0;
   #isWriting = false;
-  #isSoon = false;
   #promptLeft: number;
+  #promptAgainAtMs = 0;
   #timer: NodeJS.Timeout | undefined;
-  #isReopening = false;
+  /** While a write is under way: what is still for the old file. */
+  #reopening: WaitingLines | undefined;
   #isClosing = false;
   #onIdle: (() => void)[] = [];
   /** Not said yet. */
@@ -91,25 +100,17 @@ export class LineFile {
 
   /** Begins to write what is waiting. */
   flush(): void {
-    if (this.#isWriting || this.#waiting === '') return;
-    const text = this.#waiting;
-    const lines = this.#waitingLines;
-    this.#waiting = '';
-    this.#waitingLines = 0;
-    const fd = this.#open();
-    if (fd === undefined) {
-      this.#lose(lines);
-      return;
-    }
-    this.#isWriting = true;
-    this.#writeOut(fd, Buffer.from(text), lines);
+    if (this.#isWriting) return;
+    const { text, lines } = this.#takeWaiting();
+    if (text !== '') this.#begin(text, lines);
   }
 
   /** Lets go of the file and opens the path anew, as after a rotation; what waits goes to the old one. */
   reopen(): void {
     this.flush();
-    this.#isReopening = true;
-    if (!this.#isWriting) this.#settle();
+    if (!this.#isWriting) return this.#openAnew();
+    if (this.#reopening !== undefined) return;
+    this.#reopening = this.#takeWaiting();
   }
 
   /** Writes what is waiting, within two seconds, and closes the file. No line may follow. */
@@ -128,24 +129,62 @@ export class LineFile {
   }
 
   #schedule(): void {
-    if (this.#promptLeft > 0 && !this.#isSoon) {
+    if (this.#promptLeft > 0 && !this.#isWriting) {
       this.#promptLeft -= 1;
-      this.#isSoon = true;
-      setImmediate(this.#flushSoon);
+      this.#writeNow();
     }
     this.#timer ??= setTimeout(this.#flushLate, this.#options.flushMs).unref();
   }
 
-  readonly #flushSoon = (): void => {
-    this.#isSoon = false;
+  readonly #flushLate = (): void => {
+    this.#timer = undefined;
+    if (performance.now() >= this.#promptAgainAtMs)
+      this.#promptLeft = this.#options.promptWritesMax;
     this.flush();
   };
 
-  readonly #flushLate = (): void => {
-    this.#timer = undefined;
-    this.#promptLeft = this.#options.promptWritesMax;
-    this.flush();
-  };
+  #writeNow(): void {
+    const { text, lines } = this.#takeWaiting();
+    const fd = this.#open();
+    if (fd === undefined) return this.#lose(lines);
+    const bytes = Buffer.from(text);
+    this.#isWriting = true;
+    if (this.#isPipe) return this.#writeOut(fd, bytes, lines);
+    const startMs = performance.now();
+    try {
+      const written = writeSync(fd, bytes);
+      if (written < bytes.length) return this.#writeOut(fd, bytes.subarray(written), lines);
+      this.#isFailing = false;
+    } catch (error) {
+      this.#loseWritten(lines, error);
+    }
+    const endMs = performance.now();
+    if (endMs - startMs > PROMPT_MS_MAX) {
+      this.#promptLeft = 0;
+      this.#promptAgainAtMs = endMs + PROMPT_AGAIN_MS;
+    }
+    this.#settle();
+  }
+
+  #takeWaiting(): WaitingLines {
+    const taken = { text: this.#waiting, lines: this.#waitingLines };
+    this.#waiting = '';
+    this.#waitingLines = 0;
+    return taken;
+  }
+
+  #begin(text: string, lines: number): void {
+    const fd = this.#open();
+    if (fd === undefined) return this.#lose(lines);
+    this.#isWriting = true;
+    this.#writeOut(fd, Buffer.from(text), lines);
+  }
+
+  #openAnew(): void {
+    this.#closeFd();
+    this.#openAgainAtMs = 0;
+    this.#open();
+  }
 
   #writeOut(fd: number, bytes: Buffer, lines: number): void {
     const length = this.#isPipe ? wholeLinesLength(bytes) : bytes.length;
@@ -153,8 +192,7 @@ export class LineFile {
       if (error?.code === 'EAGAIN') {
         setTimeout(() => this.#writeOut(fd, bytes, lines), WRITE_AGAIN_MS).unref();
       } else if (error !== null) {
-        const { path } = this.#options;
-        this.#lose(lines, `failed to write file: ${path}, error info: ${reasonOf(error)}`);
+        this.#loseWritten(lines, error);
         this.#settle();
       } else if (written < bytes.length) {
         this.#writeOut(fd, bytes.subarray(written), lines);
@@ -169,11 +207,12 @@ export class LineFile {
   #settle(): void {
     this.#isWriting = false;
     this.#reportLost();
-    if (this.#isReopening) {
-      this.#isReopening = false;
-      this.#closeFd();
-      this.#openAgainAtMs = 0;
-      this.#open();
+    if (this.#reopening !== undefined) {
+      const { text, lines } = this.#reopening;
+      this.#reopening = { text: '', lines: 0 };
+      if (text !== '') return this.#begin(text, lines);
+      this.#reopening = undefined;
+      this.#openAnew();
     }
     if (this.#isClosing || this.#waiting.length >= this.#options.bufferBytes) this.flush();
     else if (this.#waiting !== '') this.#schedule();
@@ -203,6 +242,11 @@ export class LineFile {
     const fd = this.#fd;
     this.#fd = undefined;
     if (fd !== undefined && !STANDARD_STREAMS.has(this.#options.path)) closeSync(fd);
+  }
+
+  #loseWritten(lines: number, error: unknown): void {
+    const { path } = this.#options;
+    this.#lose(lines, `failed to write file: ${path}, error info: ${reasonOf(error)}`);
   }
 
   #lose(lines: number, why?: string): void {

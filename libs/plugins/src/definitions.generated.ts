@@ -4,6 +4,7 @@ import type { PluginDefinition } from '@polygate/plugin-sdk';
 import { definition as echoDefinition } from './echo/echo.schema.ts';
 import { definition as extPluginPostReqDefinition } from './ext-plugin-post-req/ext-plugin-post-req.schema.ts';
 import { definition as extPluginPreReqDefinition } from './ext-plugin-pre-req/ext-plugin-pre-req.schema.ts';
+import { definition as fileLoggerDefinition } from './file-logger/file-logger.schema.ts';
 import { definition as ipRestrictionDefinition } from './ip-restriction/ip-restriction.schema.ts';
 import { definition as keyAuthDefinition } from './key-auth/key-auth.schema.ts';
 import { definition as limitCountDefinition } from './limit-count/limit-count.schema.ts';
@@ -16,6 +17,7 @@ export const definitions: readonly PluginDefinition[] = [
   echoDefinition,
   extPluginPostReqDefinition,
   extPluginPreReqDefinition,
+  fileLoggerDefinition,
   ipRestrictionDefinition,
   keyAuthDefinition,
   limitCountDefinition,

@@ -17,6 +17,7 @@ const APISIX_PRIORITIES: Readonly<Record<string, number>> = {
   'response-rewrite': 899,
   prometheus: 500,
   echo: 412,
+  'file-logger': 399,
   'ext-plugin-post-req': -3000,
 };
 

@@ -6,6 +6,7 @@ export const loaders: Readonly<Record<string, Loader>> = {
   echo: () => import('./echo/echo.ts'),
   'ext-plugin-post-req': () => import('./ext-plugin-post-req/ext-plugin-post-req.ts'),
   'ext-plugin-pre-req': () => import('./ext-plugin-pre-req/ext-plugin-pre-req.ts'),
+  'file-logger': () => import('./file-logger/file-logger.ts'),
   'ip-restriction': () => import('./ip-restriction/ip-restriction.ts'),
   'key-auth': () => import('./key-auth/key-auth.ts'),
   'limit-count': () => import('./limit-count/limit-count.ts'),

@@ -2,7 +2,8 @@ import { compileExpression, IpSet } from '@polygate/model';
 import type { RouteResource, ServiceResource } from '@polygate/model';
 import { EMPTY_CHAIN, makeChain } from '../pipeline/plugin-chain.ts';
 import type { HostedCandidate, RouterMode } from '../routing/route-table.ts';
-import { compileUpstream, timeoutsMs } from '../upstream/compiled-upstream.ts';
+import { timeoutsMs } from '../upstream/compiled-upstream.ts';
+import type { CompiledCertificates } from './compiled-certificates.ts';
 import type { CompiledRoute } from './config-snapshot.ts';
 import type { ItemOf, ItemStore } from './item-store.ts';
 import { placeConfs } from './prepared-plugins.ts';
@@ -18,6 +19,7 @@ export interface RouteEntry {
 /** What a route is compiled with. */
 export interface RouteSurroundings extends ConsumerSurroundings {
   readonly items: ItemStore;
+  readonly certificates: CompiledCertificates;
   readonly routerMode: RouterMode;
 }
 
@@ -42,7 +44,7 @@ export function compileRoute(item: ItemOf<'routes'>, around: RouteSurroundings):
   const from = ownUpstream ? route : service?.value;
   const upstream =
     from?.upstream_id === undefined && from?.upstream !== undefined
-      ? compileUpstream(from.upstream, undefined)
+      ? around.certificates.compileUpstream(from.upstream, undefined)
       : undefined;
   const facts = {
     id: item.id,

@@ -1,6 +1,7 @@
 import type { ConsumerMatch } from '@polygate/plugin-sdk';
 import type { PluginChain } from '../pipeline/plugin-chain.ts';
 import type { RouteMatch, RouteRequest } from '../routing/route-request.ts';
+import type { CertificateTable } from '../tls/certificate-table.ts';
 import type { CompiledUpstream, TimeoutsMs } from '../upstream/compiled-upstream.ts';
 
 /** Everything a request needs of the configuration. Never changes after publication. */
@@ -11,6 +12,7 @@ export interface ConfigSnapshot {
   readonly globalRules: PluginChain;
   readonly consumers: ConsumerIndex;
   readonly upstreams: ReadonlyMap<string, CompiledUpstream>;
+  readonly certificates: CertificateTable;
 }
 
 /** A route with its service and plugin config merged in. */

@@ -211,7 +211,6 @@ export class ConfigState {
 
 /** Kinds that the workers have no use for yet. */
 const NOT_SERVED: readonly string[] = [
-  'ssls',
   'protos',
   'secrets',
   'stream_routes',

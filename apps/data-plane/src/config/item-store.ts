@@ -12,6 +12,7 @@ export type ItemOf<K extends ResourceKind> = Omit<ConfigItem, 'value'> & {
 /** The items a worker serves. An item's object is replaced when it changes: identity is version. */
 export class ItemStore {
   readonly #items = new Map<ResourceKind, Map<string, ConfigItem>>();
+  #gone: ConfigItem[] = [];
 
   get<K extends ResourceKind>(kind: K, id: string | number | undefined): ItemOf<K> | undefined {
     if (id === undefined) return undefined;
@@ -26,6 +27,13 @@ export class ItemStore {
     return this.#items.get(item.kind)?.get(item.id) === item;
   }
 
+  /** What was replaced or deleted since the last time it was asked. */
+  takeGone(): readonly ConfigItem[] {
+    const gone = this.#gone;
+    this.#gone = [];
+    return gone;
+  }
+
   apply(update: ConfigUpdate): ChangedIds {
     const changed = new Map<ResourceKind, Set<string>>();
     const note = (kind: ResourceKind, id: string): void => {
@@ -36,13 +44,19 @@ export class ItemStore {
     if (update.reset) this.#reset(update.puts, note);
     else for (const put of update.puts) this.#put(put, note);
     for (const { kind, id } of update.deletes) {
-      if (this.#items.get(kind)?.delete(id) === true) note(kind, id);
+      const before = this.#items.get(kind)?.get(id);
+      if (before === undefined) continue;
+      this.#items.get(kind)?.delete(id);
+      this.#gone.push(before);
+      note(kind, id);
     }
     return changed;
   }
 
   #put(item: ConfigItem, note: (kind: ResourceKind, id: string) => void): void {
     const items = this.#items.get(item.kind);
+    const before = items?.get(item.id);
+    if (before !== undefined) this.#gone.push(before);
     if (items === undefined) this.#items.set(item.kind, new Map([[item.id, item]]));
     else items.set(item.id, item);
     note(item.kind, item.id);
@@ -55,10 +69,19 @@ export class ItemStore {
     for (const put of puts) {
       const before = known.get(put.kind)?.get(put.id);
       known.get(put.kind)?.delete(put.id);
-      if (before !== undefined && isSame(before, put)) this.#put(before, () => undefined);
-      else this.#put(put, note);
+      if (before !== undefined && isSame(before, put)) {
+        this.#put(before, () => undefined);
+        continue;
+      }
+      if (before !== undefined) this.#gone.push(before);
+      this.#put(put, note);
     }
-    for (const [kind, items] of known) for (const id of items.keys()) note(kind, id);
+    for (const [kind, items] of known) {
+      for (const [id, item] of items) {
+        this.#gone.push(item);
+        note(kind, id);
+      }
+    }
   }
 }
 

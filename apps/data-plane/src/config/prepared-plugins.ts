@@ -44,6 +44,8 @@ export class PreparedPlugins {
   readonly #environment: SharedEnvironment;
   readonly #metadataOf: (plugin: string) => Readonly<Record<string, unknown>>;
   #prepared = new Map<ConfigItem, Map<string, PreparedPlugin>>();
+  /** Items to look at when it is retired next: gone, or prepared since, perhaps for an old chain. */
+  readonly #suspects = new Set<ConfigItem>();
   /** Of a former plugin set or metadata. */
   #outdated: PreparedPlugin[] = [];
   #plugins: ReadonlyMap<string, Plugin> = new Map();
@@ -98,24 +100,36 @@ export class PreparedPlugins {
       log: logFor(name),
     });
     this.#prepared.set(item, ofItem.set(name, prepared));
+    this.#suspects.add(item);
     return prepared;
   }
 
-  /** Forgets what nothing needs any more and answers how to dispose of it. */
+  /**
+   * Forgets what nothing needs any more and answers how to dispose of it. `gone`: the items that were
+   * replaced or deleted since the last time; looking at all of them would make each change cost as
+   * much as the whole configuration.
+   */
   retire(
+    gone: readonly ConfigItem[],
     isCurrent: (item: ConfigItem) => boolean,
     inUse: ReadonlySet<PreparedPlugin>,
   ): (() => void)[] {
     const retired = this.#outdated.filter((plugin) => !inUse.has(plugin));
     this.#outdated = this.#outdated.filter((plugin) => inUse.has(plugin));
-    for (const [item, plugins] of this.#prepared) {
-      if (isCurrent(item)) continue;
-      for (const [name, plugin] of plugins) {
-        if (inUse.has(plugin)) continue;
-        retired.push(plugin);
-        plugins.delete(name);
+    for (const item of gone) this.#suspects.add(item);
+    for (const item of this.#suspects) {
+      const plugins = this.#prepared.get(item);
+      if (plugins !== undefined && !isCurrent(item)) {
+        for (const [name, plugin] of plugins) {
+          if (inUse.has(plugin)) continue;
+          retired.push(plugin);
+          plugins.delete(name);
+        }
+        // what is in use is looked at again
+        if (plugins.size > 0) continue;
+        this.#prepared.delete(item);
       }
-      if (plugins.size === 0) this.#prepared.delete(item);
+      this.#suspects.delete(item);
     }
     return retired.flatMap(({ dispose }) => dispose ?? []);
   }

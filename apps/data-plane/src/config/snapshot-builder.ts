@@ -4,10 +4,15 @@ import { makeChain } from '../pipeline/plugin-chain.ts';
 import type { PluginChain, PreparedPlugin } from '../pipeline/plugin-chain.ts';
 import { RouteTable } from '../routing/route-table.ts';
 import type { RouteChange, RouterMode } from '../routing/route-table.ts';
-import { compileUpstream } from '../upstream/compiled-upstream.ts';
 import type { CompiledUpstream } from '../upstream/compiled-upstream.ts';
 import { compileRoute } from './compile-route.ts';
 import type { RouteEntry } from './compile-route.ts';
+import {
+  CompiledCertificates,
+  showsCertificate,
+  upstreamsShowing,
+} from './compiled-certificates.ts';
+import type { BuilderTlsOptions } from './compiled-certificates.ts';
 import type { ConfigUpdate } from './config-item.ts';
 import type { CompiledRoute, ConfigSnapshot, ConsumerIndex } from './config-snapshot.ts';
 import { buildConsumerIndex } from './consumer-index.ts';
@@ -21,6 +26,8 @@ export interface SnapshotBuilderOptions {
   readonly routerMode: RouterMode;
   readonly environment: SharedEnvironment;
   readonly log: Logger;
+  /** Default: APISIX's defaults, and sessions are not resumed. */
+  readonly tls?: BuilderTlsOptions;
 }
 
 export interface BuiltSnapshot {
@@ -52,6 +59,7 @@ export class SnapshotBuilder {
   readonly #prepared: PreparedPlugins;
   readonly #routes = new Map<string, RouteEntry>();
   readonly #failures = new Map<string, CompileFailure>();
+  readonly #certificates: CompiledCertificates;
   #table: RouteTable<CompiledRoute> = RouteTable.empty();
   #upstreams: ReadonlyMap<string, CompiledUpstream> = new Map();
   #globalRules: PluginChain = makeChain([]);
@@ -61,6 +69,7 @@ export class SnapshotBuilder {
 
   constructor(options: SnapshotBuilderOptions) {
     this.#options = options;
+    this.#certificates = new CompiledCertificates(options.tls);
     this.#prepared = new PreparedPlugins(
       options.environment,
       (plugin) => this.#items.get('plugin_metadata', plugin)?.value ?? {},
@@ -79,10 +88,16 @@ export class SnapshotBuilder {
     if (anew || CONSUMER_KINDS.some((kind) => changed.has(kind))) {
       this.#consumers = buildConsumerIndex(this.#items, this.#prepared.definitions, this.#layers);
     }
-    this.#updateUpstreams(changed.get('upstreams') ?? new Set());
+    const ssls = changed.get('ssls') ?? new Set();
+    this.#updateCertificates(ssls);
+    this.#updateUpstreams(changed.get('upstreams') ?? new Set(), ssls);
     this.#updateRoutes(this.#routesToCompile(changed, anew));
 
-    const disposals = this.#prepared.retire((item) => this.#items.has(item), this.#inUse());
+    const disposals = this.#prepared.retire(
+      this.#items.takeGone(),
+      (item) => this.#items.has(item),
+      this.#inUse(),
+    );
     const table = this.#table;
     return {
       snapshot: {
@@ -91,6 +106,7 @@ export class SnapshotBuilder {
         globalRules: this.#globalRules,
         consumers: this.#consumers,
         upstreams: this.#upstreams,
+        certificates: this.#certificates.table,
       },
       disposals,
       failures: [...this.#failures.values()],
@@ -138,13 +154,28 @@ export class SnapshotBuilder {
     return makeChain(this.#prepared.all(confs));
   }
 
-  #updateUpstreams(ids: ReadonlySet<string>): void {
+  #updateCertificates(ids: ReadonlySet<string>): void {
+    for (const id of ids) this.#failures.delete(`ssls/${id}`);
+    this.#certificates.update(ids, this.#items, (id, former, compile) =>
+      this.#attempt('ssls', id, former, compile),
+    );
+  }
+
+  #updateUpstreams(changed: ReadonlySet<string>, ssls: ReadonlySet<string>): void {
+    const showing = ssls.size === 0 ? [] : upstreamsShowing(this.#items.all('upstreams'), ssls);
+    const ids = new Set([...changed, ...showing]);
     if (ids.size === 0) return;
     const upstreams = new Map(this.#upstreams);
     for (const id of ids) {
       const item = this.#items.get('upstreams', id);
-      if (item === undefined) upstreams.delete(id);
-      else upstreams.set(id, compileUpstream(item.value, id));
+      const compiled =
+        item &&
+        this.#attempt('upstreams', id, upstreams.get(id), () =>
+          this.#certificates.compileUpstream(item.value, id),
+        );
+      if (item === undefined) this.#failures.delete(`upstreams/${id}`);
+      if (compiled === undefined) upstreams.delete(id);
+      else upstreams.set(id, compiled);
     }
     this.#upstreams = upstreams;
   }
@@ -153,10 +184,16 @@ export class SnapshotBuilder {
     const ids = new Set(changed.get('routes'));
     const services = changed.get('services');
     const pluginConfigs = changed.get('plugin_configs');
-    if (!anew && services === undefined && pluginConfigs === undefined) return ids;
-    const refersTo = ({ service_id, plugin_config_id }: RouteResource): boolean =>
+    const ssls = changed.get('ssls');
+    if (!anew && services === undefined && pluginConfigs === undefined && ssls === undefined) {
+      return ids;
+    }
+    const refersTo = ({ service_id, plugin_config_id, upstream }: RouteResource): boolean =>
       services?.has(String(service_id)) === true ||
-      pluginConfigs?.has(String(plugin_config_id)) === true;
+      pluginConfigs?.has(String(plugin_config_id)) === true ||
+      (ssls !== undefined &&
+        (showsCertificate(upstream, ssls) ||
+          showsCertificate(this.#items.get('services', service_id)?.value.upstream, ssls)));
     for (const { id, value } of this.#items.all('routes')) {
       if (anew || refersTo(value)) ids.add(id);
     }
@@ -167,6 +204,7 @@ export class SnapshotBuilder {
     const around = {
       items: this.#items,
       prepared: this.#prepared,
+      certificates: this.#certificates,
       routerMode: this.#options.routerMode,
       layersOf: (consumer: ConsumerMatch) => this.#layers.get(consumer),
     };

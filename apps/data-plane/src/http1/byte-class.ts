@@ -39,9 +39,7 @@ export const HEX_PLUS_ONE = table((_, char) =>
 );
 
 function table(valueOf: (code: number, char: string) => number): Uint8Array {
-  return Uint8Array.from({ length: 256 }, (_, code) =>
-    valueOf(code, code < 0x80 ? String.fromCharCode(code) : ''),
-  );
+  return Uint8Array.from({ length: 256 }, (_, code) => valueOf(code, String.fromCharCode(code)));
 }
 
 function flag(is: boolean): number {

@@ -93,7 +93,8 @@ export class FieldBlock {
         while (p < end && FIELD_VALUE[buffer[p] as number] === 1) p++;
         if (p === end) break;
         if (buffer[p] !== CR) throw badValueByte(buffer[p] as number);
-        this.#endValue(buffer, base, p);
+        const name = this.#name;
+        if (name !== undefined) this.#addField(name, buffer, base, base + this.#mark, p);
         p++;
         state = LINE_FEED;
         if (p === end) break;
@@ -122,7 +123,7 @@ export class FieldBlock {
     const values = this.#values;
     for (let i = 0; i < this.#count; i++) {
       const name = names[i] as FieldName;
-      const value = text.substring(values[2 * i] as number, values[2 * i + 1] as number);
+      const value = text.substring(values[2 * i] as number, values[2 * i + 1]);
       headers.appendKnown(name.spelled, name.lower, value);
     }
     return headers;
@@ -143,9 +144,7 @@ export class FieldBlock {
       const lineEnd = controlIn(words, buffer, at, end);
       if (lineEnd + 1 >= end || buffer[lineEnd] !== CR || buffer[lineEnd + 1] !== LF) return p;
       this.#lines++;
-      this.#name = name;
-      this.#mark = at - base;
-      this.#endValue(buffer, base, lineEnd);
+      this.#addField(name, buffer, base, at, lineEnd);
       p = lineEnd + 2;
     }
     return p;
@@ -171,14 +170,12 @@ export class FieldBlock {
     this.#name = isDropped ? undefined : name;
   }
 
-  #endValue(buffer: Buffer, base: number, end: number): void {
-    const name = this.#name;
-    if (name === undefined) return;
-    const from = base + this.#mark;
+  /** `end`: of the value with the blanks behind it. */
+  #addField(name: FieldName, buffer: Buffer, base: number, from: number, end: number): void {
     const to = trimBlank(buffer, from, end);
     const at = this.#count++;
     this.#names[at] = name;
-    this.#values[2 * at] = this.#mark;
+    this.#values[2 * at] = from - base;
     this.#values[2 * at + 1] = to - base;
     if (name.kind !== FieldKind.plain) this.#framing?.take(name.kind, buffer, from, to);
   }

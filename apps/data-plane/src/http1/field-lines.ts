@@ -5,9 +5,7 @@ import { TOKEN_LOWER } from './byte-class.ts';
 const STARTS_MAX = 1024;
 
 /** A match costs nearly nothing on a text of one byte a character, and refuses splitting for sure. */
-// eslint-disable-next-line no-control-regex
 const SPLITS_OR_WIDE = /[\0\r\n\u0100-\uffff]/;
-// eslint-disable-next-line no-control-regex
 const SPLITS = /[\0\r\n]/;
 
 /**

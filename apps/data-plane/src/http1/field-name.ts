@@ -26,6 +26,10 @@ interface KnownName extends FieldName {
   readonly length: number;
   /** Where its bytes begin in `knownBytes`. */
   readonly offset: number;
+  /** Its first, second and last four bytes; 0 where it is too short for them. */
+  readonly first: number;
+  readonly second: number;
+  readonly last: number;
   /** The next one in the same slot, of each of the two tables. */
   readonly nextByHash: KnownName | undefined;
   readonly nextByWords: KnownName | undefined;
@@ -93,25 +97,27 @@ export function knownNameAt(words: DataView, from: number, end: number): KnownNa
   const second = words.getInt32(from + WORD, true);
   let known = byTwoWords[slotOfWords(first, second)];
   while (known !== undefined) {
-    if (isKnownAt(words, from, end, known)) return known;
+    const isBegun = known.first === first && known.second === second;
+    if (isBegun && endsAsKnown(words, from, end, known)) return known;
     known = known.nextByWords;
   }
   known = byOneWord[slotOfWords(first, 0)];
   while (known !== undefined) {
-    if (isKnownAt(words, from, end, known)) return known;
+    if (known.first === first && endsAsKnown(words, from, end, known)) return known;
     known = known.nextByWords;
   }
   return undefined;
 }
 
-function isKnownAt(words: DataView, from: number, end: number, known: KnownName): boolean {
+/** Whether the rest of the name and the colon are there, too. */
+function endsAsKnown(words: DataView, from: number, end: number, known: KnownName): boolean {
   const { length, offset } = known;
   if (from + length >= end || words.getUint8(from + length) !== COLON) return false;
   const last = length - WORD;
-  for (let i = 0; i < last; i += WORD) {
+  for (let i = 2 * WORD; i < last; i += WORD) {
     if (words.getInt32(from + i, true) !== knownWords.getInt32(offset + i, true)) return false;
   }
-  return words.getInt32(from + last, true) === knownWords.getInt32(offset + last, true);
+  return words.getInt32(from + last, true) === known.last;
 }
 
 /**
@@ -166,11 +172,13 @@ function fillSlots(): void {
     const isLong = length >= 2 * WORD;
     const first = length < WORD ? 0 : knownWords.getInt32(offset, true);
     const second = isLong ? knownWords.getInt32(offset + WORD, true) : 0;
+    const last = length < WORD ? 0 : knownWords.getInt32(offset + length - WORD, true);
     const wordSlots = isLong ? byTwoWords : byOneWord;
     const wordSlot = slotOfWords(first, second);
     const nextByHash = byHash[hashSlot];
     const nextByWords = wordSlots[wordSlot];
-    const known = { spelled, lower, kind, length, offset, nextByHash, nextByWords };
+    const bytes = { length, offset, first, second, last };
+    const known = { spelled, lower, kind, ...bytes, nextByHash, nextByWords };
     byHash[hashSlot] = known;
     if (length >= WORD) wordSlots[wordSlot] = known;
     offset += length;

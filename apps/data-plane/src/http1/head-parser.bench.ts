@@ -3,7 +3,7 @@
  * `node apps/data-plane/src/http1/head-parser.bench.ts`. Best of several rounds, run in turns.
  */
 import { createRequire } from 'node:module';
-import { HeaderList } from '@polygate/plugin-sdk';
+import type { HeaderList } from '@polygate/plugin-sdk';
 import { RequestHeadParser } from './head-parser.ts';
 import { requestHeadText, responseHeadText } from './write-head.ts';
 

@@ -28,8 +28,7 @@ const LEADING_BYTES_MAX = 4;
  * that the parser is of no more use. Where a head lies in one buffer nothing is copied.
  */
 export class RequestHeadParser {
-  /** Long values and the target keep the text of the whole head alive: not to be kept for long. */
-  headers = new HeaderList();
+  /** Keeps the text of the whole head alive, as `headers` does. */
   target = '';
   /** Size of the head, leading empty lines excepted. */
   headBytes = 0;
@@ -41,6 +40,7 @@ export class RequestHeadParser {
   #leadingBytes = 0;
   #hasBegun = false;
   #isLineRead = false;
+  #headers: HeaderList | undefined = undefined;
   #upgrade: string | undefined = undefined;
 
   constructor(limits: HeadLimits) {
@@ -56,6 +56,11 @@ export class RequestHeadParser {
   }
   get method(): string {
     return this.#line.method;
+  }
+  /** A new list for each head. Long values keep all of its text alive: not to be kept for long. */
+  get headers(): HeaderList {
+    if (this.#headers === undefined) throw new Error('no head was read');
+    return this.#headers;
   }
   get minorVersion(): 0 | 1 {
     return this.#line.minorVersion;
@@ -90,9 +95,11 @@ export class RequestHeadParser {
     return this.#line.isHttp2Preface;
   }
 
-  /** Ready for the next head: what the last one left must have been taken over. */
+  /** Ready for the next head: what the last one left must have been taken over, it is let go. */
   reset(): void {
     this.#held = undefined;
+    this.#headers = undefined;
+    this.target = '';
     this.#leadingBytes = 0;
     this.#hasBegun = false;
     this.#isLineRead = false;
@@ -140,6 +147,8 @@ export class RequestHeadParser {
       if (p === -1) return -1;
       if (this.#line.isHttp2Preface) {
         this.headBytes = p - base;
+        this.target = '*';
+        this.#headers = new HeaderList();
         return p;
       }
       this.#isLineRead = true;
@@ -154,10 +163,8 @@ export class RequestHeadParser {
     const text = latin1Text(buffer, base, end);
     this.headBytes = end - base;
     this.target = text.substring(this.#line.targetFrom, this.#line.targetTo);
-    this.headers = this.#fields.takeHeaders(text);
-    if (this.#framing.switchesProtocol) {
-      this.#upgrade = this.headers.getAll('upgrade').join(', ').toLowerCase();
-    }
+    this.#headers = this.#fields.takeHeaders(text);
+    if (this.#framing.switchesProtocol) this.#upgrade = upgradeOf(this.#headers);
   }
 
   /** Answers `end` while there may be more of them. */
@@ -166,9 +173,11 @@ export class RequestHeadParser {
     for (; p < end; p++) {
       const byte = buffer[p];
       const isInside = this.#leadingBytes % 2 === 1;
-      if (isInside && byte !== LF) throw new Http1Error(400, 'CR without LF');
-      if (!isInside && byte !== CR) break;
-      if (this.#leadingBytes === LEADING_BYTES_MAX) throw new Http1Error(400, 'no request line');
+      const isRight = byte === (isInside ? LF : CR);
+      if (!isRight && !isInside && byte !== LF) break;
+      if (!isRight || this.#leadingBytes === LEADING_BYTES_MAX) {
+        throw new Http1Error(400, 'no request line');
+      }
       this.#leadingBytes++;
     }
     return p;
@@ -177,8 +186,6 @@ export class RequestHeadParser {
 
 /** As `RequestHeadParser`, for responses. The status of its errors means nothing: it is all 502. */
 export class ResponseHeadParser {
-  /** Long values keep the text of the whole head alive: not to be kept for long. */
-  headers = new HeaderList();
   headBytes = 0;
   readonly #headBytesMax: number;
   readonly #framing = new MessageFraming(false);
@@ -187,6 +194,7 @@ export class ResponseHeadParser {
   #held: HeldBytes | undefined = undefined;
   #hasBegun = false;
   #isLineRead = false;
+  #headers: HeaderList | undefined = undefined;
   #upgrade: string | undefined = undefined;
 
   constructor(limits: Omit<HeadLimits, 'targetBytesMax'>) {
@@ -202,6 +210,11 @@ export class ResponseHeadParser {
   /** 100 to 999. */
   get status(): number {
     return this.#line.status;
+  }
+  /** A new list for each head. Long values keep all of its text alive: not to be kept for long. */
+  get headers(): HeaderList {
+    if (this.#headers === undefined) throw new Error('no head was read');
+    return this.#headers;
   }
   get minorVersion(): 0 | 1 {
     return this.#line.minorVersion;
@@ -229,9 +242,10 @@ export class ResponseHeadParser {
     return this.#framing.hasNamedFields;
   }
 
-  /** Ready for the next head: what the last one left must have been taken over. */
+  /** Ready for the next head: what the last one left must have been taken over, it is let go. */
   reset(): void {
     this.#held = undefined;
+    this.#headers = undefined;
     this.#hasBegun = false;
     this.#isLineRead = false;
     this.#upgrade = undefined;
@@ -278,11 +292,15 @@ export class ResponseHeadParser {
 
   #finish(buffer: Buffer, base: number, end: number): void {
     this.headBytes = end - base;
-    this.headers = this.#fields.takeHeaders(latin1Text(buffer, base, end));
-    if (this.#framing.switchesProtocol) {
-      this.#upgrade = this.headers.getAll('upgrade').join(', ').toLowerCase();
-    }
+    this.#headers = this.#fields.takeHeaders(latin1Text(buffer, base, end));
+    if (this.#framing.switchesProtocol) this.#upgrade = upgradeOf(this.#headers);
   }
+}
+
+/** Several are a list, RFC 9110 section 7.8; an empty one names nothing. */
+function upgradeOf(headers: HeaderList): string | undefined {
+  const protocols = headers.getAll('upgrade').join(', ').toLowerCase();
+  return protocols === '' ? undefined : protocols;
 }
 
 function tooLong(): Http1Error {

@@ -74,7 +74,9 @@ export function readWithLlhttp(bytes: Buffer, side: Side): Reading {
     const message = messages.at(-1) as Message;
     message.isComplete = true;
     message.trailers = flushed;
+    // node hands the target of a request out again with its trailers
     flushed = [];
+    flushedTarget = '';
   };
   const outcome = parser.execute(bytes);
   parser.close();

@@ -1,10 +1,10 @@
-import { COLON, COMMA, HEX_PLUS_ONE, HOST_NAME, latin1Text, SP, TAB } from './byte-class.ts';
+import { COMMA, latin1Text, SP, TAB } from './byte-class.ts';
 import { FieldKind } from './field-name.ts';
+import { isHost } from './host-syntax.ts';
 import { Http1Error } from './http1-error.ts';
 
 /** 15 digits are below 2^53, and nothing is that long. */
 const LENGTH_DIGITS_MAX = 15;
-const PORT_DIGITS_MAX = 5;
 /** RFC 9112 section 7, and what came before it. */
 const CODINGS = new Set([
   'chunked',
@@ -170,54 +170,6 @@ function refusedCoding(value: string): Http1Error {
   return isKnown
     ? new Http1Error(501, 'Transfer-Encoding is not supported')
     : new Http1Error(400, 'Transfer-Encoding is invalid');
-}
-
-/** `uri-host [ ":" port ]` of RFC 9110 section 7.2; may be empty. */
-function isHost(buffer: Buffer, from: number, to: number): boolean {
-  let p = from;
-  if (buffer[p] === 0x5b && p < to) {
-    const close = endOfAddress(buffer, p + 1, to);
-    if (close === -1) return false;
-    p = close + 1;
-  } else {
-    while (p < to) {
-      const byte = buffer[p] as number;
-      if (HOST_NAME[byte] === 1) p++;
-      else if (byte === 0x25 && isEscape(buffer, p + 1, to)) p += 3;
-      else break;
-    }
-  }
-  if (p === to) return true;
-  return buffer[p] === COLON && isPort(buffer, p + 1, to);
-}
-
-/** Of the `]`; -1: no IPv6 address. Zone ids are for the sending host alone (RFC 6874). */
-function endOfAddress(buffer: Buffer, from: number, to: number): number {
-  let p = from;
-  while (p < to) {
-    const byte = buffer[p] as number;
-    if (byte === 0x5d) return p > from ? p : -1;
-    if (HEX_PLUS_ONE[byte] === 0 && byte !== COLON && byte !== 0x2e) return -1;
-    p++;
-  }
-  return -1;
-}
-
-function isEscape(buffer: Buffer, from: number, to: number): boolean {
-  return (
-    from + 2 <= to &&
-    HEX_PLUS_ONE[buffer[from] as number] !== 0 &&
-    HEX_PLUS_ONE[buffer[from + 1] as number] !== 0
-  );
-}
-
-function isPort(buffer: Buffer, from: number, to: number): boolean {
-  if (to - from > PORT_DIGITS_MAX) return false;
-  for (let p = from; p < to; p++) {
-    const digit = (buffer[p] as number) - 0x30;
-    if (digit < 0 || digit > 9) return false;
-  }
-  return true;
 }
 
 export function skipBlank(buffer: Buffer, from: number, to: number): number {

@@ -2,7 +2,6 @@
  * Reads a connection's bytes with our parsers, as a server or a client would: the one side of every
  * comparison in the tests here.
  */
-import type { HeaderList } from '@polygate/plugin-sdk';
 import { ChunkedDecoder } from './chunked-decoder.ts';
 import { RequestHeadParser, ResponseHeadParser } from './head-parser.ts';
 import { Http1Error } from './http1-error.ts';
@@ -35,6 +34,9 @@ export interface Reading {
 export const LIMITS = { headBytesMax: 32_768, headersMax: 100, targetBytesMax: 8_192 };
 export const TRAILER_LIMITS = { trailerBytesMax: 8_192, trailersMax: 50 };
 
+const memory = Buffer.alloc(8_192);
+const LEFT_OVER = 'Via: b\r\n\r\n';
+
 /** `cuts`: ascending positions where the bytes are cut into pieces, each in memory of its own. */
 export function readMessages(bytes: Buffer, side: Side, cuts: readonly number[] = []): Reading {
   const reader = new Reader(side);
@@ -46,6 +48,18 @@ export function readMessages(bytes: Buffer, side: Side, cuts: readonly number[] 
     piece.fill(0x21);
     from = to;
   }
+  return { messages: reader.messages, error: reader.error };
+}
+
+/**
+ * Whole, at `at` of memory that is used again and again, as a server reads: that is where the parser
+ * looks at words. Behind the bytes lies what an earlier message might have left.
+ */
+export function readInPlace(bytes: Buffer, side: Side, at: number): Reading {
+  const reader = new Reader(side);
+  memory.fill(LEFT_OVER);
+  bytes.copy(memory, at);
+  reader.take(memory, at, at + bytes.length);
   return { messages: reader.messages, error: reader.error };
 }
 
@@ -68,39 +82,41 @@ class Reader {
     this.#side = side;
   }
 
-  take(piece: Buffer): void {
+  take(piece: Buffer, from = 0, end = piece.length): void {
     if (this.error !== undefined) return;
     try {
-      let p = 0;
-      while (p < piece.length && p !== -1) p = this.#step(piece, p);
+      let p = from;
+      while (p < end && p !== -1) p = this.#step(piece, p, end);
     } catch (error) {
       if (!(error instanceof Http1Error)) throw error;
       this.error = { reason: error.message, status: error.status };
     }
   }
 
-  #step(piece: Buffer, p: number): number {
+  #step(piece: Buffer, p: number, end: number): number {
     const message = this.messages.at(-1) as Message;
-    if (this.#state === 'head') return this.#readHead(piece, p);
-    if (this.#state === 'chunked') return this.#readChunks(message, piece, p);
+    if (this.#state === 'head') return this.#readHead(piece, p, end);
+    if (this.#state === 'chunked') return this.#readChunks(message, piece, p, end);
     if (this.#state === 'until-end') {
-      message.body += piece.toString('latin1', p);
+      message.body += piece.toString('latin1', p, end);
       return -1;
     }
     if (this.#state === 'length') {
-      const to = Math.min(piece.length, p + this.#left);
+      const to = Math.min(end, p + this.#left);
       message.body += piece.toString('latin1', p, to);
       this.#left -= to - p;
       if (this.#left === 0) this.#endMessage(message);
       return to;
     }
+    const isEmptyLine = piece[p] === 0x0d || piece[p] === 0x0a;
+    if (isEmptyLine && !message.upgrade) return p + 1;
     if (!message.upgrade) this.error = { reason: 'data behind the last message', status: 0 };
     return -1;
   }
 
-  #readHead(piece: Buffer, p: number): number {
+  #readHead(piece: Buffer, p: number, end: number): number {
     const parser = this.#side === 'request' ? this.#request : this.#response;
-    const done = parser.parse(piece, p, piece.length);
+    const done = parser.parse(piece, p, end);
     if (done === -1) return -1;
     const message = this.#messageOf(parser);
     this.messages.push(message);
@@ -125,7 +141,7 @@ class Reader {
       status: isRequest ? 0 : parser.status,
       minorVersion: parser.minorVersion,
       headers: parser.headers.toRaw(),
-      upgrade: parser.upgrade !== undefined,
+      upgrade: isRequest ? parser.upgrade !== undefined : parser.status === 101,
       keepAlive: parser.keepAlive,
       body: '',
       trailers: [],
@@ -133,14 +149,14 @@ class Reader {
     };
   }
 
-  #readChunks(message: Message, piece: Buffer, p: number): number {
+  #readChunks(message: Message, piece: Buffer, p: number, end: number): number {
     const onBodyBytes = (buffer: Buffer, from: number, to: number): boolean => {
       message.body += buffer.toString('latin1', from, to);
       return true;
     };
-    const done = this.#decoder.decode(piece, p, piece.length, { onBodyBytes });
+    const done = this.#decoder.decode(piece, p, end, { onBodyBytes });
     if (done === -1) return -1;
-    message.trailers = (this.#decoder.trailers as HeaderList | undefined)?.toRaw() ?? [];
+    message.trailers = this.#decoder.trailers?.toRaw() ?? [];
     this.#endMessage(message);
     return done;
   }

@@ -1,4 +1,5 @@
 import { CR, latin1Text, LF, METHOD, SP, TARGET } from './byte-class.ts';
+import { isHost } from './host-syntax.ts';
 import { Http1Error } from './http1-error.ts';
 
 const METHOD_BYTES_MAX = 32;
@@ -10,6 +11,7 @@ const HTTP = [0x48, 0x54, 0x54, 0x50, 0x2f];
 const DOT = 0x2e;
 const SLASH = 0x2f;
 const ASTERISK = 0x2a;
+const QUESTION_MARK = 0x3f;
 
 /** What the next byte belongs to. */
 const IN_METHOD = 0;
@@ -87,9 +89,10 @@ export class RequestLine {
     while (p < limit && TARGET[buffer[p] as number] === 1) p++;
     if (p > bound) throw new Http1Error(414, 'target is too long');
     if (p === end) return p;
-    if (buffer[p] !== SP) throw new Http1Error(400, 'control character in the target');
+    if (buffer[p] !== SP) throw badTargetByte(buffer[p] as number);
     this.targetTo = p - base;
-    if (buffer[base + this.targetFrom] === ASTERISK && this.targetTo - this.targetFrom !== 1) {
+    const start = base + this.targetFrom;
+    if (buffer[start] !== SLASH && !isStarOrAbsolute(buffer, start, p)) {
       throw new Http1Error(400, 'target is invalid');
     }
     this.#state = IN_VERSION;
@@ -120,6 +123,8 @@ export class RequestLine {
 
   #endLine(buffer: Buffer, base: number): void {
     if (this.#major === 1 && this.#minor <= 1) {
+      // RFC 9113 section 3.4: PRI is for HTTP/2 alone
+      if (this.method === 'PRI') throw new Http1Error(400, 'method is reserved');
       this.minorVersion = this.#minor === 1 ? 1 : 0;
       return;
     }
@@ -129,6 +134,7 @@ export class RequestLine {
       this.method === 'PRI' &&
       buffer[base + this.targetFrom] === ASTERISK;
     if (!this.#isHttp2) throw new Http1Error(505, 'HTTP version is not supported');
+    this.minorVersion = 1;
   }
 
   #scanPrefaceEnd(buffer: Buffer, from: number, end: number): number {
@@ -146,8 +152,29 @@ export class RequestLine {
 
 /** `/`, a scheme's letter, or `*`: what nginx takes, and the form that OPTIONS may have. */
 function startsTarget(byte: number): boolean {
+  return byte === SLASH || isLetter(byte) || byte === ASTERISK;
+}
+
+function isLetter(byte: number): boolean {
   const lower = byte | 0x20;
-  return byte === SLASH || (lower >= 0x61 && lower <= 0x7a) || byte === ASTERISK;
+  return lower >= 0x61 && lower <= 0x7a;
+}
+
+/** `*`, or `scheme://authority` and what may follow. Userinfo is refused, RFC 9110 section 4.2.4. */
+function isStarOrAbsolute(buffer: Buffer, from: number, to: number): boolean {
+  if (buffer[from] === ASTERISK) return to === from + 1;
+  let p = from;
+  while (p < to && isLetter(buffer[p] as number)) p++;
+  if (p + 3 >= to || latin1Text(buffer, p, p + 3) !== '://') return false;
+  const authority = p + 3;
+  let end = authority;
+  while (end < to && buffer[end] !== SLASH && buffer[end] !== QUESTION_MARK) end++;
+  return end > authority && isHost(buffer, authority, end);
+}
+
+function badTargetByte(byte: number): Http1Error {
+  const isEnd = byte === CR || byte === LF;
+  return new Http1Error(400, isEnd ? 'no HTTP version' : 'control character in the target');
 }
 
 /** Without making a string of the methods that nearly all requests have. Throws on those refused. */

@@ -58,7 +58,6 @@ const trailerLines = new FieldLines(new Set([...HOP_BY_HOP, LENGTH, 'host']));
 const statusLines: (string | undefined)[] = [];
 
 /** What a target must not have: it would end the request line, or be cut down by a Latin-1 write. */
-// eslint-disable-next-line no-control-regex
 const NOT_IN_TARGET = /[\0-\x20\x7f\u0100-\uffff]/;
 
 /**

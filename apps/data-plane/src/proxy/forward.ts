@@ -287,5 +287,5 @@ function headersFor({ request, client }: GatewayContext): HeaderList {
 function hostFor(ctx: GatewayContext, upstream: CompiledUpstream, node: CompiledNode): string {
   if (upstream.passHost === 'rewrite') return upstream.upstreamHost ?? node.hostHeader;
   if (upstream.passHost === 'node') return node.hostHeader;
-  return ctx.request.upstreamHost ?? ctx.request.headers.get('host') ?? node.hostHeader;
+  return ctx.request.upstreamHost ?? ctx.request.headers.getKnown('host') ?? node.hostHeader;
 }

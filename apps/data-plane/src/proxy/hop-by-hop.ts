@@ -3,7 +3,7 @@ import { HOP_BY_HOP } from '../http1/write-head.ts';
 
 /** Headers that the sender says are for this connection only; undefined: none beyond the usual. */
 export function namedInConnection(headers: HeaderList): string[] | undefined {
-  const connection = headers.get('connection');
+  const connection = headers.getKnown('connection');
   if (connection === undefined || connection === 'keep-alive' || connection === 'close') {
     return undefined;
   }

@@ -31,7 +31,7 @@ export class GatewayRequest implements ClientRequest {
     this.headers = exchange.headers;
     this.path = target.path;
     this.#query = target.query;
-    this.host = hostWithoutPort(target.authority ?? this.headers.get('host') ?? '');
+    this.host = hostWithoutPort(target.authority ?? this.headers.getKnown('host') ?? '');
   }
 
   get query(): string {

@@ -12,14 +12,28 @@ export function sanitizeForwardedHeaders(
 ): void {
   const { headers } = ctx.request;
   const isTrusted = trusted?.has(ctx.exchange.client.address) === true;
-  const observed = [
-    ['X-Forwarded-Proto', ctx.request.scheme],
-    ['X-Forwarded-Host', headers.get('host') ?? ctx.request.host],
-    ['X-Forwarded-Port', String(ctx.server.port)],
-  ] as const;
-  for (const [name, value] of observed) {
-    if (!isTrusted || !headers.has(name)) headers.set(name, value);
+  const host = headers.getKnown('host') ?? ctx.request.host;
+  if (isTrusted) {
+    if (!headers.has('x-forwarded-proto')) headers.append('X-Forwarded-Proto', ctx.request.scheme);
+    if (!headers.has('x-forwarded-host')) headers.append('X-Forwarded-Host', host);
+    if (!headers.has('x-forwarded-port')) headers.append('X-Forwarded-Port', portText(ctx));
+    return;
   }
-  if (!isTrusted) headers.delete('Forwarded');
-  if (trusted !== undefined && !isTrusted) headers.delete('X-Forwarded-For');
+  headers.setKnown('X-Forwarded-Proto', 'x-forwarded-proto', ctx.request.scheme);
+  headers.setKnown('X-Forwarded-Host', 'x-forwarded-host', host);
+  headers.setKnown('X-Forwarded-Port', 'x-forwarded-port', portText(ctx));
+  headers.deleteKnown('forwarded');
+  if (trusted !== undefined) headers.deleteKnown('x-forwarded-for');
+}
+
+let lastPort = 0;
+let lastPortText = '0';
+
+/** Most requests come in by the same port. */
+function portText({ server }: GatewayContext): string {
+  if (server.port !== lastPort) {
+    lastPort = server.port;
+    lastPortText = String(lastPort);
+  }
+  return lastPortText;
 }

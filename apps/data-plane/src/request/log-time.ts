@@ -1,4 +1,5 @@
-// nginx's `$time_local` and `$time_iso8601`, made once a second: every line of an access log has one.
+// Times as nginx writes them. Every line of an access log has several: those of the day are made once
+// a second, and toFixed() would be a fifth of the line.
 
 const MONTHS = ['Jan', 'Feb', 'Mar', 'Apr', 'May', 'Jun', 'Jul', 'Aug', 'Sep', 'Oct', 'Nov', 'Dec'];
 
@@ -16,6 +17,14 @@ export function timeLocal(nowMs = Date.now()): string {
 export function timeIso8601(nowMs = Date.now()): string {
   update(nowMs);
   return iso8601;
+}
+
+const FRACTIONS = Array.from({ length: 1000 }, (_, ms) => `.${String(ms).padStart(3, '0')}`);
+
+/** Seconds with three digits behind the point: `0.012`. Never negative, as clocks may be set back. */
+export function secondsText(ms: number): string {
+  const whole = Math.max(Math.round(ms), 0);
+  return Math.floor(whole / 1000) + (FRACTIONS[whole % 1000] as string);
 }
 
 function update(nowMs: number): void {

@@ -16,10 +16,11 @@ export type FindClient = (peer: Peer, headers: HeaderList) => Peer;
 /** nginx's `set_real_ip_from`, `real_ip_header` and `real_ip_recursive` (ngx_http_realip_module). */
 export function createFindClient({ header, recursive, from }: RealIpSettings): FindClient {
   const proxies = new IpSet(from.filter((source) => source !== 'unix:'));
-  const isList = header.toLowerCase() === 'x-forwarded-for';
+  const lowerName = header.toLowerCase();
+  const isList = lowerName === 'x-forwarded-for';
   return (peer, headers) => {
+    if (headers.getKnown(lowerName) === undefined || !proxies.has(peer.address)) return peer;
     const values = headers.getAll(header);
-    if (values.length === 0 || !proxies.has(peer.address)) return peer;
     const listed = isList ? values.join(',').split(',') : values.slice(0, 1);
     let client = peer;
     for (const text of listed.toReversed()) {

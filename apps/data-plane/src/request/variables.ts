@@ -1,7 +1,9 @@
 import { hostname } from 'node:os';
+import { parseIpBytes } from '@polygate/model';
 import type { HeaderList, Variables } from '@polygate/plugin-sdk';
 import type { GatewayContext } from './gateway-context.ts';
-import { timeIso8601, timeLocal } from './log-time.ts';
+import { secondsText, timeIso8601, timeLocal } from './log-time.ts';
+import { sslVariable } from '../tls/ssl-variables.ts';
 import { rawArgument } from './query.ts';
 
 const HOSTNAME = hostname();
@@ -14,7 +16,10 @@ const READERS: Readonly<Record<string, Reader>> = {
   document_uri: (ctx) => ctx.request.path,
   request_uri: (ctx) => `${ctx.request.path}${isArgs(ctx)}${ctx.request.query}`,
   real_request_uri: (ctx) => ctx.request.rawTarget,
-  upstream_uri: (ctx) => ctx.request.upstreamPath ?? '',
+  upstream_uri: (ctx) =>
+    ctx.request.upstreamPath === undefined
+      ? ''
+      : `${ctx.request.upstreamPath}${isArgs(ctx)}${ctx.request.query}`,
   args: (ctx) => (ctx.request.query === '' ? undefined : ctx.request.query),
   query_string: (ctx) => (ctx.request.query === '' ? undefined : ctx.request.query),
   is_args: isArgs,
@@ -31,6 +36,7 @@ const READERS: Readonly<Record<string, Reader>> = {
   https: (ctx) => (ctx.request.scheme === 'https' ? 'on' : ''),
   server_protocol: (ctx) => `HTTP/${ctx.exchange.httpVersion}`,
   remote_addr: (ctx) => ctx.client.address,
+  binary_remote_addr: (ctx) => addressBytes(ctx.client.address),
   remote_port: (ctx) => String(ctx.client.port),
   realip_remote_addr: (ctx) => ctx.exchange.client.address,
   realip_remote_port: (ctx) => String(ctx.exchange.client.port),
@@ -39,7 +45,7 @@ const READERS: Readonly<Record<string, Reader>> = {
   content_type: (ctx) => ctx.request.headers.get('content-type'),
   content_length: (ctx) => ctx.request.headers.get('content-length'),
   request_length: (ctx) => String(ctx.bytesReceived),
-  request_time: (ctx) => ((Date.now() - ctx.startTimeMs) / 1000).toFixed(3),
+  request_time: (ctx) => secondsText(Date.now() - ctx.startTimeMs),
   request_id: (ctx) => ctx.requestId,
   apisix_request_id: (ctx) => ctx.requestId,
   request_completion: (ctx) => (ctx.aborted ? '' : 'OK'),
@@ -49,7 +55,7 @@ const READERS: Readonly<Record<string, Reader>> = {
   pipe: () => '.',
   proxy_add_x_forwarded_for: (ctx) =>
     [...ctx.request.headers.getAll('x-forwarded-for'), ctx.client.address].join(', '),
-  msec: () => (Date.now() / 1000).toFixed(3),
+  msec: () => secondsText(Date.now()),
   time_iso8601: () => timeIso8601(),
   time_local: () => timeLocal(),
   pid: () => String(process.pid),
@@ -72,10 +78,13 @@ const READERS: Readonly<Record<string, Reader>> = {
   route_name: (ctx) => ctx.route?.name,
   service_id: (ctx) => ctx.route?.serviceId,
   service_name: (ctx) => ctx.route?.serviceName,
+  // a logger that saw the body puts it here
+  resp_body: () => '',
   matched_uri: (ctx) => ctx.route?.matchedPath,
 };
 
 const PREFIXES: readonly (readonly [string, (rest: string) => Reader])[] = [
+  ['ssl_', (name) => (ctx) => sslVariable(ctx.exchange.tls, `ssl_${name}`)],
   ['arg_', (name) => (ctx) => rawArgument(ctx.request.query, name)],
   ['http_', (name) => headerReader(name, (ctx) => ctx.request.headers)],
   ['sent_http_', (name) => headerReader(name, (ctx) => ctx.response.headers)],
@@ -125,6 +134,12 @@ function isArgs(ctx: GatewayContext): string {
   return ctx.request.query === '' ? '' : '?';
 }
 
+/** One character a byte. */
+function addressBytes(address: string): string | undefined {
+  const bytes = parseIpBytes(address);
+  return bytes === undefined ? undefined : String.fromCharCode(...bytes);
+}
+
 /** nginx's `$http2`. */
 function http2({ exchange }: GatewayContext): string {
   if (exchange.httpVersion !== '2.0') return '';
@@ -140,7 +155,7 @@ function basicAuthUser(authorization: string | undefined): string | undefined {
 }
 
 function seconds(ms: number | undefined): string {
-  return ms === undefined ? '-' : (ms / 1000).toFixed(3);
+  return ms === undefined ? '-' : secondsText(ms);
 }
 
 /** One value a try, as nginx lists them. Undefined when no upstream was tried. */
@@ -148,7 +163,9 @@ function attemptsList(
   ctx: GatewayContext,
   read: (attempt: GatewayContext['attempts'][number]) => string,
 ): string | undefined {
-  return ctx.attempts.length === 0 ? undefined : ctx.attempts.map(read).join(', ');
+  const [first] = ctx.attempts;
+  if (first === undefined) return undefined;
+  return ctx.attempts.length === 1 ? read(first) : ctx.attempts.map(read).join(', ');
 }
 
 function cookie(headers: readonly string[], name: string): string | undefined {

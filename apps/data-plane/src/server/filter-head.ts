@@ -13,7 +13,7 @@ export function filterHead(ctx: GatewayContext, gateway: Gateway): void {
       replaced.add(lower);
     });
   }
-  headers.set('Server', gateway.productName);
+  headers.setKnown('Server', 'server', gateway.productName);
   if (gateway.showUpstreamStatus || ctx.response.status >= 500) tellUpstreamStatus(ctx, gateway);
   runResponsePhase(ctx.globalRules.headerFilter, ctx);
   runResponsePhase(ctx.chain.headerFilter, ctx);

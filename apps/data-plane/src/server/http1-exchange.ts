@@ -101,7 +101,7 @@ export class Http1Exchange implements Exchange {
     // The client may send the body that it has not been asked for, or not: nothing can follow.
     if (this.expectsContinue) this.keepAlive = false;
     if (this.#connection.isLast) this.keepAlive = false;
-    const length = headers.get('content-length');
+    const length = headers.getKnown('content-length');
     let text: string;
     if (status === 101) {
       this.keepAlive = false;

@@ -3,6 +3,7 @@ import type { AddressInfo, Server, Socket } from 'node:net';
 import type { ListenAddress } from '@polygate/chassis';
 import type { WorkerTraffic } from '../metrics/gateway-metrics.ts';
 import type { TlsSession } from '../request/exchange.ts';
+import type { TlsAcceptor } from '../tls/tls-acceptor.ts';
 import { Http1Connection } from './http1-connection.ts';
 import type { Http1Options } from './http1-options.ts';
 
@@ -13,19 +14,8 @@ export interface Listener extends ListenAddress {
   readonly http2: boolean;
 }
 
-/** Ends TLS. `onSecure` gets a paused socket that has not been read. */
-export interface TlsAcceptor {
-  accept(
-    socket: Socket,
-    onSecure: (secure: {
-      readonly socket: Socket;
-      readonly alpnProtocol: string | false | null;
-      readonly session: TlsSession;
-    }) => void,
-  ): void;
-}
-
-export interface Http2Acceptor {
+/** The part of another room that serves HTTP/2. */
+export interface Http2Side {
   accept(socket: Socket, tls: TlsSession | undefined): void;
   drain(graceMs: number): Promise<void>;
 }
@@ -33,8 +23,8 @@ export interface Http2Acceptor {
 export interface ListenersOptions {
   readonly listen: readonly Listener[];
   readonly http1: Omit<Http1Options, 'onHttp2'>;
-  readonly tls: TlsAcceptor | undefined;
-  readonly http2: Http2Acceptor | undefined;
+  readonly tls: Pick<TlsAcceptor, 'accept'>;
+  readonly http2: Http2Side;
   readonly connectionsMax: number;
   readonly traffic: WorkerTraffic;
 }
@@ -62,7 +52,7 @@ export async function startListeners(options: ListenersOptions): Promise<Gateway
     listen,
     async drain(graceMs) {
       for (const server of servers) server.close();
-      await Promise.all([connections.drain(graceMs), options.http2?.drain(graceMs)]);
+      await Promise.all([connections.drain(graceMs), options.http2.drain(graceMs)]);
     },
   };
 }
@@ -111,16 +101,16 @@ class ConnectionSet {
     };
     socket.on('error', () => undefined);
     socket.once('close', closed);
-    this.#options.tls?.accept(socket, ({ socket: secure, alpnProtocol, session }) => {
+    this.#options.tls.accept(socket, ({ socket: secure, alpnProtocol, session }) => {
       secure.once('close', closed);
-      if (alpnProtocol === 'h2') this.#options.http2?.accept(secure, session);
+      if (alpnProtocol === 'h2') this.#options.http2.accept(secure, session);
       else this.#serveHttp1(secure, session, options);
     });
   }
 
   #takeHttp2(socket: Socket): void {
     socket.once('close', () => this.#closed());
-    this.#options.http2?.accept(socket, undefined);
+    this.#options.http2.accept(socket, undefined);
   }
 
   #serveHttp1(socket: Socket, tls: TlsSession | undefined, options: Http1Options): void {

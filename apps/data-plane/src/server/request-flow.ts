@@ -13,6 +13,7 @@ import { sanitizeForwardedHeaders } from '../request/forwarded-headers.ts';
 import { GatewayContext } from '../request/gateway-context.ts';
 import { parseRequestTarget } from '../request/request-target.ts';
 import type { RequestTarget } from '../request/request-target.ts';
+import { clientCertificateProblem } from '../tls/client-certificate-problem.ts';
 import { BodyFilters } from './body-filters.ts';
 import { filterHead } from './filter-head.ts';
 import type { Gateway } from './gateway.ts';
@@ -93,6 +94,14 @@ class RequestFlow implements ExchangeListener, ForwardHandler {
     const { request } = ctx;
     if ((this.#exchange.body.length ?? 0) > this.#gateway.clientBodyBytesMax) {
       return { status: 413 };
+    }
+    const { tls } = this.#exchange;
+    if (tls !== undefined) {
+      const problem = clientCertificateProblem(tls, request.path, request.host);
+      if (problem !== undefined) {
+        ctx.log.error(problem);
+        return { status: 400 };
+      }
     }
     const match = ctx.snapshot.match({
       method: request.method,

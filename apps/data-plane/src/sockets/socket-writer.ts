@@ -8,21 +8,33 @@ const GATHERED_BYTES_MAX = 16 * 1024;
 /** What may wait in the process for a slow reader before the source is held back. */
 export const WAITING_BYTES_MAX = 64 * 1024;
 
-let slab = Buffer.allocUnsafeSlow(SLAB_BYTES);
-let slabUsed = 0;
+/** Memory where small pieces of several connections are put together. */
+class Slab {
+  readonly bytes = Buffer.allocUnsafeSlow(SLAB_BYTES);
+  used = 0;
+  /** Regions that are being filled. */
+  open = 0;
+}
+
+/**
+ * The slab of this thread. Used from the start again as soon as the kernel has taken everything, so that
+ * it stays in the processor's cache.
+ */
+let current = new Slab();
 
 /**
  * Writes to one socket with few system calls: what is small and of one turn of the event loop goes out
- * in one piece. Small pieces are copied into slabs that many connections share; a slab is never written
- * over, so nothing waits for the kernel.
+ * in one piece.
  */
 export class SocketWriter {
   readonly #socket: Socket;
   readonly #isTls: boolean;
   readonly #onDrained: () => void;
+  /** Gathered, behind what is in the region. Latin-1. */
+  #text = '';
+  #region: Slab | undefined = undefined;
   #start = 0;
   #end = 0;
-  #region: Buffer | undefined;
   #flushScheduled = false;
   #isBlocked = false;
   /** Handed over, whether or not the kernel took it. */
@@ -42,16 +54,10 @@ export class SocketWriter {
   }
 
   writeText(text: string): void {
-    const { length } = text;
-    this.bytesWritten += length;
-    if (length > COPY_BYTES_MAX) {
-      this.flush();
-      this.#socket.write(text, 'latin1');
-      return;
-    }
-    const region = this.#reserve(length);
-    region.write(text, this.#end, 'latin1');
-    this.#advance(length);
+    this.bytesWritten += text.length;
+    this.#text = this.#text === '' ? text : this.#text + text;
+    if (this.#text.length > COPY_BYTES_MAX) this.flush();
+    else this.#flushSoon();
   }
 
   /** True: the memory is the caller's again. False: after `onDrained`. */
@@ -59,34 +65,55 @@ export class SocketWriter {
     const { length } = chunk;
     this.bytesWritten += length;
     if (length > COPY_BYTES_MAX) return this.#writeLarge(chunk);
-    const region = this.#reserve(length);
-    region.set(chunk, this.#end);
-    this.#advance(length);
-    return this.#mayGoOn();
+    this.#reserve(this.#text.length + length);
+    this.#moveText();
+    const region = this.#region as Slab;
+    region.bytes.set(chunk, this.#end);
+    this.#end += length;
+    region.used = this.#end;
+    if (this.#end - this.#start >= GATHERED_BYTES_MAX) this.flush();
+    else this.#flushSoon();
+    // That is a stream's own limit, too: it will tell by 'drain'.
+    this.#isBlocked ||= this.#socket.writableNeedDrain;
+    return !this.#isBlocked;
   }
 
   /** Sends what was gathered. */
   flush(): void {
     const region = this.#region;
-    if (region === undefined) return;
-    this.#region = undefined;
-    this.#socket.write(region.subarray(this.#start, this.#end));
+    if (region === undefined) {
+      const text = this.#text;
+      if (text === '') return;
+      this.#text = '';
+      this.#socket.write(text, 'latin1');
+      return;
+    }
+    this.#socket.write(this.#own(this.#takeGathered(region)));
+    this.#close(region);
   }
 
   #writeLarge(chunk: Buffer): boolean {
     const socket = this.#socket;
-    if (this.#region === undefined) {
-      socket.write(chunk, this.#onTaken);
-    } else {
-      socket.cork();
-      this.flush();
-      socket.write(chunk, this.#onTaken);
-      socket.uncork();
-    }
-    // TLS has encrypted the chunk by now. A plain socket whose kernel took all of it has no length.
+    const region = this.#region;
+    const own = this.#own(chunk);
+    socket.cork();
+    if (region === undefined) this.flush();
+    else socket.write(this.#own(this.#takeGathered(region)));
+    socket.write(own, this.#onTaken);
+    socket.uncork();
+    if (region !== undefined) this.#close(region);
+    // A plain socket whose kernel took all of it has no length.
     if (socket.writableLength <= (this.#isTls ? WAITING_BYTES_MAX : 0)) return true;
     this.#isBlocked = true;
     return false;
+  }
+
+  /**
+   * TLS encrypts at once what it is given while nothing waits, and keeps what it is given after that
+   * until later: then it needs memory of its own.
+   */
+  #own(bytes: Buffer): Buffer {
+    return this.#isTls && this.#socket.writableLength > 0 ? Buffer.from(bytes) : bytes;
   }
 
   readonly #onTaken = (): void => {
@@ -95,41 +122,56 @@ export class SocketWriter {
     this.#onDrained();
   };
 
-  #mayGoOn(): boolean {
-    if (!this.#socket.writableNeedDrain) return true;
-    // That is a stream's own limit, too: it will tell by 'drain'.
-    this.#isBlocked = true;
-    return false;
+  /** Makes room for that many bytes behind what was gathered. */
+  #reserve(length: number): void {
+    if (this.#region !== undefined) {
+      if (this.#mayExtend(this.#region, length)) return;
+      this.flush();
+    }
+    if (current.used + length > SLAB_BYTES) current = new Slab();
+    this.#region = current;
+    this.#start = current.used;
+    this.#end = current.used;
+    current.open += 1;
   }
 
-  /** A slab with room for that many bytes from `#end` on. */
-  #reserve(length: number): Buffer {
-    let region = this.#region;
-    if (region !== undefined) {
-      const isLastUser = region === slab && this.#end === slabUsed;
-      if (isLastUser && this.#end + length <= SLAB_BYTES) return region;
-      this.flush();
-      region = undefined;
-    }
-    if (slabUsed + length > SLAB_BYTES) {
-      slab = Buffer.allocUnsafeSlow(SLAB_BYTES);
-      slabUsed = 0;
-    }
-    this.#region = slab;
-    this.#start = slabUsed;
-    this.#end = slabUsed;
-    return slab;
+  #mayExtend(region: Slab, length: number): boolean {
+    return region === current && this.#end === region.used && this.#end + length <= SLAB_BYTES;
   }
 
-  #advance(length: number): void {
-    this.#end += length;
-    slabUsed = this.#end;
-    if (this.#end - this.#start >= GATHERED_BYTES_MAX) {
-      this.flush();
-    } else if (!this.#flushScheduled) {
-      this.#flushScheduled = true;
-      process.nextTick(this.#flushLater);
-    }
+  #moveText(): void {
+    const text = this.#text;
+    const region = this.#region as Slab;
+    if (text === '') return;
+    this.#text = '';
+    region.bytes.write(text, this.#end, 'latin1');
+    this.#end += text.length;
+    region.used = this.#end;
+  }
+
+  /** What was gathered, text included. `#close` has to follow when it is written. */
+  #takeGathered(region: Slab): Buffer {
+    if (this.#mayExtend(region, this.#text.length)) this.#moveText();
+    this.#region = undefined;
+    const gathered = region.bytes.subarray(this.#start, this.#end);
+    if (this.#text === '') return gathered;
+    const rest = Buffer.from(this.#text, 'latin1');
+    this.#text = '';
+    return Buffer.concat([gathered, rest]);
+  }
+
+  #close(region: Slab): void {
+    region.open -= 1;
+    if (region !== current) return;
+    // What the kernel has not taken it reads later: nobody may write there again.
+    if (!this.#isTls && this.#socket.writableLength > 0) current = new Slab();
+    else if (region.open === 0) region.used = 0;
+  }
+
+  #flushSoon(): void {
+    if (this.#flushScheduled) return;
+    this.#flushScheduled = true;
+    process.nextTick(this.#flushLater);
   }
 
   readonly #flushLater = (): void => {

@@ -37,12 +37,15 @@ export interface CompiledUpstream {
   readonly keepalive: KeepaliveSettings | undefined;
   /** How nodes of https and grpcs are spoken to; undefined where the scheme has no TLS. */
   readonly tls?: UpstreamTls | undefined;
+  /** Why it cannot be used, for the log: to be answered with 502 before a node is looked for. */
+  readonly problem?: string;
 }
 
 export interface UpstreamTls {
   /** Connections of one identity may be shared. */
   readonly identity: string;
   readonly secureContext: SecureContext | undefined;
+  /** Whether a node must show a certificate for its server name from a trusted authority. */
   readonly verify: boolean;
 }
 

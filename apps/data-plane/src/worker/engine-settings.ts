@@ -1,10 +1,27 @@
+import { readFileSync } from 'node:fs';
 import type { GatewayConfig } from '@polygate/chassis';
+import type { BuilderTlsOptions } from '../config/compiled-certificates.ts';
 import type { ClientTimeoutsMs } from '../server/http1-options.ts';
 import type { Listener } from '../server/listeners.ts';
+import { tlsSettings } from '../tls/tls-settings.ts';
+import type { TlsSecrets } from '../tls/tls-settings.ts';
 
 /** Clear text first. */
-export function listenersOf({ nodeListen }: GatewayConfig): readonly Listener[] {
-  return nodeListen.map(({ host, port, http2 }) => ({ host, port, http2, tls: false }));
+export function listenersOf({ nodeListen, ssl }: GatewayConfig): readonly Listener[] {
+  const clear = nodeListen.map(({ host, port, http2 }) => ({ host, port, http2, tls: false }));
+  if (!ssl.enabled) return clear;
+  const secure = ssl.listen.map(({ host, port }) => ({ host, port, http2: ssl.http2, tls: true }));
+  return [...clear, ...secure];
+}
+
+/** For both sides of the gateway. Throws where the file of authorities cannot be read. */
+export function builderTls({ ssl }: GatewayConfig, secrets: TlsSecrets): BuilderTlsOptions {
+  const { trustedCaFile } = ssl;
+  return {
+    settings: tlsSettings(ssl, secrets),
+    upstreamAuthorities:
+      trustedCaFile === undefined ? undefined : [readFileSync(trustedCaFile, 'utf8')],
+  };
 }
 
 export function clientTimeouts({ http }: GatewayConfig): ClientTimeoutsMs {

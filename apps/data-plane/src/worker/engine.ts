@@ -1,11 +1,17 @@
 import type { GatewayConfig } from '@polygate/chassis';
+import { createHttp2Acceptor } from '../http2/http2-acceptor.ts';
 import { createHttp1Transport } from '../proxy/http1-transport.ts';
+import { createHttp2Transport, transportByScheme } from '../proxy/http2-transport.ts';
 import type { UpstreamTransport } from '../proxy/upstream-transport.ts';
+import type { Exchange } from '../request/exchange.ts';
 import type { Gateway } from '../server/gateway.ts';
+import type { Refusal } from '../server/http1-options.ts';
 import { startListeners } from '../server/listeners.ts';
 import type { GatewayListeners } from '../server/listeners.ts';
+import { makeLocalAnswer } from '../server/local-answer.ts';
 import { handleRequest } from '../server/request-flow.ts';
 import type { Deadlines } from '../sockets/deadlines.ts';
+import { createTlsAcceptor } from '../tls/tls-acceptor.ts';
 import { clientBodyLimit, clientTimeouts } from './engine-settings.ts';
 import type { WorkerStart } from './messages.ts';
 
@@ -13,47 +19,71 @@ import type { WorkerStart } from './messages.ts';
 const KEEPALIVE_REQUESTS_MAX = 1000;
 const TARGET_BYTES_MAX = 8 * 1024;
 
-/** Speaks to nodes. */
+/** Clients whose handshake is not through; of slow ones there may be many. */
+const HANDSHAKES_PENDING_MAX = 4096;
+const RESPONSE_HEADERS_MAX = 1000;
+
+/** Speaks to nodes: HTTP/1.1, or HTTP/2 where they are of gRPC. */
 export function createTransport(config: GatewayConfig, deadlines: Deadlines): UpstreamTransport {
   const { http, polygate } = config;
   const { connectionsMax, requestsMax, idleTimeoutMs } = http.upstreamKeepalive;
-  return createHttp1Transport({
+  const options = {
     deadlines,
-    headLimits: { headBytesMax: polygate.limits.responseHeadBytesMax, headersMax: 1000 },
+    headLimits: {
+      headBytesMax: polygate.limits.responseHeadBytesMax,
+      headersMax: RESPONSE_HEADERS_MAX,
+    },
     keepalive: { size: connectionsMax, requestsMax, idleTimeoutMs },
     tlsServerName: http.upstreamTlsServerName,
-  });
+  };
+  return transportByScheme(createHttp1Transport(options), createHttp2Transport(options));
 }
 
 /** Listens, and serves what comes. */
-export function startEngine(
+export async function startEngine(
   { config, listen }: WorkerStart,
   gateway: Gateway,
   deadlines: Deadlines,
 ): Promise<GatewayListeners> {
   const { limits } = config.polygate;
-  return startListeners({
-    listen,
-    connectionsMax: limits.connectionsMax,
-    traffic: gateway.traffic,
-    tls: undefined,
-    http2: undefined,
-    http1: {
-      serve: (exchange) => handleRequest(exchange, gateway),
-      onRefused: ({ status, reason, clientAddress }) =>
-        gateway.log.info(`client ${clientAddress} was answered ${status}: ${reason}`),
-      log: gateway.log,
-      deadlines,
-      headLimits: {
-        headBytesMax: limits.requestHeadBytesMax,
-        headersMax: limits.requestHeadersMax,
-        targetBytesMax: TARGET_BYTES_MAX,
-        underscoresInHeaders: config.http.underscoresInHeaders,
-      },
-      timeoutsMs: clientTimeouts(config),
-      bodyBytesMax: clientBodyLimit(config),
-      keepaliveRequestsMax: KEEPALIVE_REQUESTS_MAX,
-      productName: gateway.productName,
+  const { log, productName } = gateway;
+  const http1 = {
+    serve: (exchange: Exchange) => handleRequest(exchange, gateway),
+    onRefused: ({ status, reason, clientAddress }: Refusal) =>
+      log.info(`client ${clientAddress} was answered ${status}: ${reason}`),
+    log,
+    deadlines,
+    headLimits: {
+      headBytesMax: limits.requestHeadBytesMax,
+      headersMax: limits.requestHeadersMax,
+      targetBytesMax: TARGET_BYTES_MAX,
+      underscoresInHeaders: config.http.underscoresInHeaders,
     },
+    timeoutsMs: clientTimeouts(config),
+    bodyBytesMax: clientBodyLimit(config),
+    keepaliveRequestsMax: KEEPALIVE_REQUESTS_MAX,
+    productName,
+  };
+  const tls = createTlsAcceptor({
+    certificates: () => gateway.holder.current?.certificates,
+    log,
+    handshakeTimeoutMs: config.http.clientHeaderTimeoutMs,
+    handshakesPendingMax: HANDSHAKES_PENDING_MAX,
   });
+  const http2 = createHttp2Acceptor({
+    ...http1,
+    limits,
+    refusalPage: (status) => makeLocalAnswer({ status }, productName).body,
+  });
+  const { connectionsMax } = limits;
+  const { traffic } = gateway;
+  const options = { listen, connectionsMax, traffic, http1, tls, http2 };
+  const listeners = await startListeners(options);
+  return {
+    listen: listeners.listen,
+    async drain(graceMs) {
+      tls.close();
+      await listeners.drain(graceMs);
+    },
+  };
 }

@@ -1,4 +1,4 @@
-import { createLogger, startTelemetry } from '@polygate/chassis';
+import { startTelemetry } from '@polygate/chassis';
 import type { GatewayConfig } from '@polygate/chassis';
 import { IpSet } from '@polygate/model';
 import { loadPlugins } from '@polygate/plugins';
@@ -18,9 +18,10 @@ import type { GatewayListeners } from '../server/listeners.ts';
 import { Deadlines } from '../sockets/deadlines.ts';
 import { SharedCounters } from '../state/shared-counters.ts';
 import { createTransport, startEngine } from './engine.ts';
-import { clientBodyLimit } from './engine-settings.ts';
+import { builderTls, clientBodyLimit } from './engine-settings.ts';
 import type { WorkerStart } from './messages.ts';
 import { requestTracer, traceContextOf } from './request-tracer.ts';
+import { openWorkerLogs } from './worker-logs.ts';
 
 /** Everything one worker thread has. */
 export interface GatewayWorker {
@@ -29,16 +30,14 @@ export interface GatewayWorker {
   listen(): Promise<GatewayListeners['listen']>;
   metrics(): MetricSnapshot;
   setDebugMode(on: boolean): void;
+  reopenLogs(): void;
   stop(graceMs: number): Promise<void>;
 }
 
 export async function createGatewayWorker(start: WorkerStart): Promise<GatewayWorker> {
   const { config } = start;
-  const log = createLogger({
-    level: config.errorLogLevel,
-    format: config.polygate.logFormat,
-    service: `data-plane#${start.workerId}`,
-  });
+  const logs = openWorkerLogs(start);
+  const { log, accessLog } = logs;
   const telemetry = await startTelemetry(config.polygate.telemetry, 'data-plane', log);
   const { runnerManager } = config.polygate;
   const runner = connectRunnerManager({
@@ -55,6 +54,7 @@ export async function createGatewayWorker(start: WorkerStart): Promise<GatewayWo
   const holder = new SnapshotHolder((error) => log.error(`dispose failed: ${String(error)}`));
   const builder = new SnapshotBuilder({
     routerMode: routerMode(config),
+    tls: builderTls(config, start.tlsSecrets),
     log,
     environment: {
       shared: new SharedCounters(start.counters),
@@ -70,7 +70,7 @@ export async function createGatewayWorker(start: WorkerStart): Promise<GatewayWo
     traffic,
     log,
     trace: requestTracer(telemetry),
-    accessLog: undefined,
+    accessLog,
   };
   let listeners: GatewayListeners | undefined;
   return {
@@ -89,11 +89,13 @@ export async function createGatewayWorker(start: WorkerStart): Promise<GatewayWo
       traffic.publish();
       return metrics.snapshot();
     },
+    reopenLogs: () => logs.reopen(),
     setDebugMode: (on) => void (gateway.debugMode = on),
     async stop(graceMs) {
       await listeners?.drain(graceMs);
       runner.close();
       transport.close();
+      await logs.close();
       await telemetry.shutdown();
     },
   };

@@ -3,6 +3,7 @@ import type { ConfigUpdate } from '../config/config-item.ts';
 import type { CompileFailure } from '../config/snapshot-builder.ts';
 import type { MetricSnapshot } from '../metrics/metric-snapshot.ts';
 import type { Listener } from '../server/listeners.ts';
+import type { TlsSecrets } from '../tls/tls-settings.ts';
 
 /** What a worker thread is started with. */
 export interface WorkerStart {
@@ -11,6 +12,7 @@ export interface WorkerStart {
   /** With real ports: the first worker may have found them. */
   readonly listen: readonly Listener[];
   readonly counters: SharedArrayBuffer;
+  readonly tlsSecrets: TlsSecrets;
   readonly version: string;
   /** What it begins with. */
   readonly debugMode: boolean;
@@ -21,6 +23,8 @@ export type ToWorker =
   | { readonly kind: 'collect-metrics'; readonly id: number }
   /** Whether answers name the plugins that ran. */
   | { readonly kind: 'debug-mode'; readonly on: boolean }
+  /** Log files were renamed: go on in new ones. */
+  | { readonly kind: 'reopen-logs' }
   /** Stop listening, finish what is in flight within the time, then exit. */
   | { readonly kind: 'stop'; readonly graceMs: number };
 

@@ -7,6 +7,7 @@ import { afterEach, expect, test } from 'vitest';
 import type { ConfigUpdate } from '../config/config-item.ts';
 import { eventually, request } from '../gateway.harness.ts';
 import { allocateCounters } from '../state/shared-counters.ts';
+import { createTlsSecrets } from '../tls/tls-settings.ts';
 import { WorkerPool } from './worker-pool.ts';
 
 const cleanups: (() => Promise<void>)[] = [];
@@ -31,7 +32,12 @@ async function startPool(
   await writeFile(file, `apisix: { node_listen: [${listen}] }\npolygate: { run_dir: ${folder} }\n`);
   const log = memoryLog();
   const pool = new WorkerPool({
-    start: { config: loadConfig(file, {}), counters: allocateCounters(64), version: 'test' },
+    start: {
+      config: loadConfig(file, {}),
+      counters: allocateCounters(64),
+      tlsSecrets: createTlsSecrets(),
+      version: 'test',
+    },
     workers: 2,
     log: { ...log, child: () => log, isEnabled: () => true } as never,
     fullUpdate: () => update,

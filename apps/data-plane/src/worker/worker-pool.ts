@@ -98,6 +98,11 @@ export class WorkerPool {
     this.#post({ kind: 'debug-mode', on });
   }
 
+  /** After a rotation. */
+  reopenLogs(): void {
+    this.#post({ kind: 'reopen-logs' });
+  }
+
   /** One snapshot a worker; those of a worker that does not answer in time are left out. */
   async collectMetrics(): Promise<MetricSnapshot[]> {
     const asked = [...this.#members.values()].map(

@@ -24,6 +24,9 @@ port.on('message', (message: ToWorker) => {
     case 'debug-mode':
       worker.setDebugMode(message.on);
       break;
+    case 'reopen-logs':
+      worker.reopenLogs();
+      break;
     case 'stop':
       void worker.stop(message.graceMs).finally(() => process.exit(0));
       break;

@@ -9,6 +9,25 @@ export interface NodeListen extends ListenAddress {
   readonly http2: boolean;
 }
 
+export type TlsProtocol = 'TLSv1' | 'TLSv1.1' | 'TLSv1.2' | 'TLSv1.3';
+
+/** TLS with clients, and whom upstreams are trusted to be certified by: `apisix.ssl`. */
+export interface SslConfig {
+  readonly enabled: boolean;
+  readonly listen: readonly ListenAddress[];
+  /** HTTP/2 beside HTTP/1.1, by ALPN: `apisix.enable_http2`. */
+  readonly http2: boolean;
+  /** At least one. */
+  readonly protocols: readonly TlsProtocol[];
+  /** OpenSSL's names with colons between; for TLS 1.2 and older. */
+  readonly ciphers: string;
+  readonly sessionTickets: boolean;
+  /** Stands in for clients that send no server name. */
+  readonly fallbackServerName: string | undefined;
+  /** Absolute; absent: the system's authorities. */
+  readonly trustedCaFile?: string;
+}
+
 export interface EtcdTlsConfig {
   readonly verify: boolean;
   readonly caFile?: string;
@@ -90,8 +109,10 @@ export interface HttpConfig {
 
 export interface AccessLogConfig {
   readonly enabled: boolean;
-  /** A path, or `/dev/stdout`. */
+  /** Absolute; also `/dev/stdout` and `/dev/stderr`. */
   readonly file: string;
+  /** Lines wait in memory until there is this much of them. */
+  readonly bufferBytes: number;
   /** nginx `log_format` text. */
   readonly format: string;
   readonly escape: 'default' | 'json' | 'none';
@@ -120,6 +141,22 @@ export interface LimitsConfig {
   readonly bufferedBodyBytesMax: number;
   /** Open client connections per worker. */
   readonly connectionsMax: number;
+  /** Requests under way on one HTTP/2 connection: SETTINGS_MAX_CONCURRENT_STREAMS. */
+  readonly http2StreamsMax: number;
+  /** Requests after which an HTTP/2 connection is closed in good order. */
+  readonly http2RequestsMax: number;
+  /** Requests of one connection that may end without a whole answer within the window. */
+  readonly http2ResetsMax: number;
+  readonly http2ResetsWindowMs: number;
+  /**
+   * Bytes on one connection, beyond an eighth of what it carries, that belong to no request: PING,
+   * SETTINGS, WINDOW_UPDATE, PRIORITY, padding, empty and unknown frames.
+   */
+  readonly http2OverheadBytesMax: number;
+  /** Frames that break the protocol without ending the connection at once. */
+  readonly http2InvalidFramesMax: number;
+  /** Memory of one connection's streams, header tables and queues. */
+  readonly http2SessionBytesMax: number;
 }
 
 export interface TelemetryConfig {
@@ -136,6 +173,12 @@ export interface TelemetryConfig {
   readonly metricsIntervalMs: number;
 }
 
+export interface AdminLimitsConfig {
+  /** Wrong Admin API keys from one address within the window, until it is refused; 0: no limit. */
+  readonly failedKeysMax: number;
+  readonly failedKeysWindowMs: number;
+}
+
 /** What APISIX does not know: the `polygate:` section. */
 export interface PolygateConfig {
   /** Absolute. The embedded store and generated keys. */
@@ -145,6 +188,7 @@ export interface PolygateConfig {
   readonly runnerManager: RunnerManagerConfig;
   /** The control stream, which the data plane dials. */
   readonly control: ServiceAddress;
+  readonly admin: AdminLimitsConfig;
   readonly limits: LimitsConfig;
   readonly telemetry: TelemetryConfig;
   readonly logFormat: 'text' | 'json';
@@ -186,6 +230,7 @@ export interface GatewayConfig extends PluginList {
   readonly standaloneFile: string;
   readonly admin: AdminConfig;
   readonly nodeListen: readonly NodeListen[];
+  readonly ssl: SslConfig;
   readonly control: ListenAddress & { readonly enabled: boolean };
   /** `/status` and `/status/ready`; undefined when not asked for. */
   readonly status: ListenAddress | undefined;
@@ -225,6 +270,8 @@ export interface GatewayConfig extends PluginList {
   /** Worker threads of the data plane, at least 1. */
   readonly workers: number;
   readonly errorLogLevel: LogLevel;
+  /** Absolute; of the data plane. Undefined: standard error. */
+  readonly errorLogFile: string | undefined;
   readonly http: HttpConfig;
   readonly accessLog: AccessLogConfig;
   readonly polygate: PolygateConfig;

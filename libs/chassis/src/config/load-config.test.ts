@@ -77,6 +77,14 @@ test('every key of APISIX is known, and what has an effect arrives in plain unit
     nginxEnvs: ['HOME', 'COLOUR=red'],
     workers: 3,
     errorLogLevel: 'info',
+    errorLogFile: '/var/log/acme.log',
+    accessLog: {
+      enabled: false,
+      file: join(config.polygate.dataDir, 'logs/acme.log'),
+      bufferBytes: 1024,
+      format: '$remote_addr',
+      escape: 'json',
+    },
   });
   expect(config.http).toEqual({
     clientMaxBodyBytes: 8 * 1024 * 1024,
@@ -121,7 +129,7 @@ test('keys that do nothing here are collected by path, each section once', () =>
   for (const path of [
     'apisix.proxy_protocol',
     'apisix.stream_proxy',
-    'apisix.ssl.listen',
+    'apisix.ssl.listen[0].enable_http3',
     'nginx_config.worker_rlimit_nofile',
     'nginx_config.http_configuration_snippet',
     'nginx_config.http.lua_shared_dict',
@@ -213,6 +221,12 @@ test.each([
   ],
   ['deployment: {etcd: {tls: {cert: nowhere.pem}}}', 'deployment.etcd.tls.cert: there is no file'],
   ['nginx_config: {envs: ["A\\nB"]}', 'nginx_config.envs[0]: expected NAME or NAME=value'],
+  ['nginx_config: {error_log: "syslog:server=a"}', 'nginx_config.error_log: expected a path'],
+  ['nginx_config: {http: {access_log: "logs/$host"}}', 'http.access_log: expected a path'],
+  [
+    'nginx_config: {http: {access_log_format: "a $ b"}}',
+    'access_log_format: expected a log_format',
+  ],
   ['polygate: {control: {listen: here}}', 'polygate.control.listen: expected unix:<path> or'],
   ['{', 'Flow map must end with a } at line 1, column 2'],
   ['a: 1\n---\nb: 1', 'More than one document'],
@@ -247,6 +261,20 @@ test('a message never holds the value that was refused', () => {
     expect(text).not.toBe('');
     expect(text).not.toContain('hunter2');
   }
+});
+
+test('logs stay in the data folder unless a path is absolute, or are switched off', () => {
+  const logs = (nginx: string) => {
+    const { accessLog, errorLogFile, polygate } = load(`nginx_config: ${nginx}`);
+    const inData = (path?: string) => path?.replace(polygate.dataDir, 'data');
+    return [accessLog.enabled, inData(accessLog.file), inData(errorLogFile)];
+  };
+  expect(logs('')).toEqual([true, 'data/logs/access.log', undefined]);
+  expect(logs('{error_log: e.log, http: {access_log: /dev/stdout}}')).toEqual([
+    ...[true, '/dev/stdout', 'data/e.log'],
+  ]);
+  expect(logs('{error_log: stderr, http: {access_log: "off"}}')[0]).toBe(false);
+  expect(logs('{error_log: /dev/stderr}')[2]).toBeUndefined();
 });
 
 test('aliases that multiply without end are refused', () => {

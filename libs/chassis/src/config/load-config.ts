@@ -6,6 +6,7 @@ import { ConfigFileError } from './config-file-error.ts';
 import { chooseProvider } from './config-provider.ts';
 import { parseConfigText } from './config-text.ts';
 import type {
+  AccessLogConfig,
   EtcdConfig,
   GatewayConfig,
   HttpConfig,
@@ -18,6 +19,7 @@ import { KNOWN_KEYS, PLUGIN_KEYS, type WrittenConfig } from './keys/known-keys.t
 import { readPolygate } from './polygate-config.ts';
 import { ETCD_HOST_VARIABLE, pathOf, type ReadContext } from './read-context.ts';
 import { isHttpUrl } from './keys/value-rules.ts';
+import { readSsl } from './ssl-config.ts';
 
 const FILE_BYTES_MAX = 4 * 1024 * 1024;
 
@@ -25,9 +27,9 @@ const FILE_BYTES_MAX = 4 * 1024 * 1024;
  * Reads a configuration file as APISIX does: YAML, environment variables as `${{NAME:=default}}`,
  * merged over the defaults (mappings deeply, lists as a whole). An empty file is all defaults.
  * Relative paths in it count from the working directory, `polygate.data_dir` from the file's
- * folder. Throws a ConfigFileError that lists every problem. Keys that do nothing here are in
- * `withoutEffect`, things to be warned of in `warnings`. Follows apisix/cli/file.lua
- * (`read_yaml_conf`) and apisix/cli/ops.lua (`init`).
+ * folder, logs from `polygate.data_dir`. Throws a ConfigFileError that lists every problem. Keys
+ * that do nothing here are in `withoutEffect`, things to be warned of in `warnings`. Follows
+ * apisix/cli/file.lua (`read_yaml_conf`) and apisix/cli/ops.lua (`init`).
  */
 export function loadConfig(
   file: string,
@@ -79,6 +81,7 @@ function normalise(written: WrittenConfig, context: ReadContext): GatewayConfig 
   const { role } = written.deployment;
   const configDir = dirname(path);
   const configProvider = chooseProvider(written, context);
+  const polygate = readPolygate(written, context);
   return {
     file: path,
     configDir,
@@ -88,6 +91,7 @@ function normalise(written: WrittenConfig, context: ReadContext): GatewayConfig 
     standaloneFile: join(configDir, configProvider === 'json' ? 'apisix.json' : 'apisix.yaml'),
     admin: readAdmin(written, context),
     nodeListen: readNodeListen(apisix),
+    ssl: readSsl(written, context),
     control: { enabled: apisix.enable_control, host: apisix.control.ip, port: apisix.control.port },
     status: apisix.status && { host: apisix.status.ip, port: apisix.status.port },
     routerHttp: apisix.router.http,
@@ -120,14 +124,10 @@ function normalise(written: WrittenConfig, context: ReadContext): GatewayConfig 
     nginxEnvs: nginx.envs,
     workers: countWorkers(written, context),
     errorLogLevel: LOG_LEVELS[nginx.error_log_level],
+    errorLogFile: errorLogFile(nginx.error_log, polygate.dataDir),
     http: readHttp(nginx.http),
-    accessLog: {
-      enabled: nginx.http.enable_access_log,
-      file: nginx.http.access_log,
-      format: nginx.http.access_log_format,
-      escape: nginx.http.access_log_format_escape,
-    },
-    polygate: readPolygate(written, context),
+    accessLog: readAccessLog(nginx.http, polygate.dataDir),
+    polygate,
     withoutEffect: findings.withoutEffect,
     warnings,
   };
@@ -235,6 +235,25 @@ function readHttp(http: WrittenConfig['nginx_config']['http']): HttpConfig {
     },
     upstreamTlsServerName: http.proxy_ssl_server_name,
   };
+}
+
+/** In APISIX relative paths count from nginx's prefix, which is where its logs and its data are. */
+function readAccessLog(
+  http: WrittenConfig['nginx_config']['http'],
+  dataDir: string,
+): AccessLogConfig {
+  return {
+    enabled: http.enable_access_log && http.access_log !== 'off',
+    file: resolve(dataDir, http.access_log),
+    bufferBytes: http.access_log_buffer,
+    format: http.access_log_format,
+    escape: http.access_log_format_escape,
+  };
+}
+
+function errorLogFile(written: string | undefined, dataDir: string): string | undefined {
+  if (written === undefined || written === 'stderr' || written === '/dev/stderr') return undefined;
+  return resolve(dataDir, written);
 }
 
 type WrittenPlugins = {

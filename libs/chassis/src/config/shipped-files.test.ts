@@ -24,15 +24,20 @@ test('the shipped configuration loads, stays on this machine and warns of nothin
 });
 
 test('the example shows the defaults as they are', () => {
-  const { file, polygate, ...shown } = loadConfig(example, {});
+  const { file, polygate, accessLog, ...shown } = loadConfig(example, {});
   const empty = join(mkdtempSync(join(tmpdir(), 'chassis-')), 'conf', 'config.yaml');
   mkdirSync(dirname(empty));
   writeFileSync(empty, '');
   const { polygate: defaults, ...plain } = loadConfig(empty, {});
   rmSync(dirname(dirname(empty)), { recursive: true });
   const { configDir, standaloneFile } = shown;
-  expect({ file, ...shown }).toEqual({ ...plain, file, configDir, standaloneFile });
+  expect({ file, accessLog, ...shown }).toEqual({
+    ...plain,
+    accessLog: { ...plain.accessLog, file: accessLog.file },
+    ...{ file, configDir, standaloneFile },
+  });
   expect(polygate.dataDir).toBe(join(conf, '../data'));
+  expect(accessLog.file).toBe(join(conf, '../data/logs/access.log'));
   const { runnerManager, control, dataDir, runDir } = polygate;
   const { connectTimeoutMs, callTimeoutMs, inFlightMax } = defaults.runnerManager;
   expect(runnerManager).toMatchObject({ connectTimeoutMs, callTimeoutMs, inFlightMax });

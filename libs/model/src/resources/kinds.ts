@@ -1,7 +1,8 @@
 /**
  * Kinds of configuration objects: the name of the Admin API's collection, which is also the
- * directory in the store; but credentials are at `/consumers/<name>/credentials/<id>`, and secrets
- * at `/secrets/<manager>/<id>`. Sources: apisix/admin/*.lua of APISIX 3.18.
+ * directory in the store; but credentials are at `/consumers/<name>/credentials/<id>`, secrets
+ * at `/secrets/<manager>/<id>`, and decorations at
+ * `/services/<id>/graphql_cost_decorations/<id>`. Sources: apisix/admin/*.lua of APISIX 3.18.
  */
 export const RESOURCE_KINDS = [
   'routes',
@@ -17,6 +18,7 @@ export const RESOURCE_KINDS = [
   'protos',
   'secrets',
   'stream_routes',
+  'graphql_cost_decorations',
 ] as const;
 export type ResourceKind = (typeof RESOURCE_KINDS)[number];
 
@@ -35,4 +37,5 @@ export const RESOURCE_SINGULAR: Readonly<Record<ResourceKind, string>> = {
   protos: 'proto',
   secrets: 'secret',
   stream_routes: 'stream route',
+  graphql_cost_decorations: 'graphql cost decoration',
 };

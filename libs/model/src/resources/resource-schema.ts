@@ -1,6 +1,7 @@
 import type { JsonSchemaObject } from '../schema/validator.ts';
 import { CONSUMER_SCHEMA } from './consumers.schema.ts';
 import { CREDENTIAL_SCHEMA } from './credentials.schema.ts';
+import { GRAPHQL_COST_DECORATION_SCHEMA } from './graphql-cost-decorations.schema.ts';
 import type { ResourceKind } from './kinds.ts';
 import {
   CONSUMER_GROUP_SCHEMA,
@@ -30,6 +31,7 @@ const SCHEMAS: Readonly<Record<ResourceKind, JsonSchemaObject>> = {
   protos: PROTO_SCHEMA,
   secrets: SECRET_SCHEMA,
   stream_routes: STREAM_ROUTE_SCHEMA,
+  graphql_cost_decorations: GRAPHQL_COST_DECORATION_SCHEMA,
 };
 
 /**

@@ -150,6 +150,17 @@ export interface StreamRouteResource extends Described {
   };
 }
 
+/** What a field of a service's GraphQL schema costs: (sum of its children) × multiply + add. */
+export interface GraphqlCostDecorationResource extends Described {
+  readonly service_id?: ResourceId;
+  /** As `Product`, `Query.products` or a longer chain of selections. */
+  readonly field_path: string;
+  readonly add_value: number;
+  readonly add_arguments?: readonly string[];
+  readonly mul_value: number;
+  readonly mul_arguments?: readonly string[];
+}
+
 /** Consumer groups, plugin configs and global rules. */
 export interface PluginHolderResource extends Described {
   readonly plugins: PluginConfs;
@@ -170,4 +181,5 @@ export interface ResourceTypes {
   /** What its manager's schema says. */
   secrets: Readonly<Record<string, unknown>>;
   stream_routes: StreamRouteResource;
+  graphql_cost_decorations: GraphqlCostDecorationResource;
 }

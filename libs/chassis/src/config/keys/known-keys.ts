@@ -17,6 +17,7 @@ import {
 import { NGINX_CONFIG } from './nginx-keys.ts';
 import { PLUGIN_ATTR_DEFAULTS } from './plugin-attr-defaults.ts';
 import { POLYGATE } from './polygate-keys.ts';
+import { DEFAULT_SSL_CIPHERS, isCipherList, isProtocolList } from './tls-rules.ts';
 import { anyList, cidr, host, port, seconds, texts } from './value-rules.ts';
 
 export interface WrittenListen {
@@ -126,20 +127,18 @@ const APISIX = section({
   resolver_timeout: unused(seconds(5000, 0)),
   enable_resolv_search_opt: unused(flag(true)),
   ssl: section({
-    enable: unused(flag(true)),
-    listen: unused(
-      listOf(
-        section({ ip: host('0.0.0.0'), port: port(9443), enable_http3: flag(false) }),
-        undefined,
-        { expects: 'a list of mappings' },
-      ),
+    enable: flag(true),
+    listen: listOf(
+      section({ ip: host('0.0.0.0'), port: port(9443), enable_http3: unused(flag(false)) }),
+      undefined,
+      { expects: 'a list of mappings', itemsMin: 1 },
     ),
-    // Used for etcd.
+    // Used for upstreams and etcd.
     ssl_trusted_certificate: text('system'),
-    ssl_protocols: unused(text('TLSv1.2 TLSv1.3')),
-    ssl_ciphers: unused(text('')),
-    ssl_session_tickets: unused(flag(false)),
-    fallback_sni: unused(text(undefined)),
+    ssl_protocols: text('TLSv1.2 TLSv1.3', 'names as TLSv1.2 TLSv1.3', isProtocolList),
+    ssl_ciphers: text(DEFAULT_SSL_CIPHERS, 'OpenSSL names with colons between', isCipherList),
+    ssl_session_tickets: flag(false),
+    fallback_sni: text(undefined, 'a server name', (value) => /^[\w.-]+$/.test(value)),
   }),
   enable_control: flag(true),
   control: section({ ip: host('127.0.0.1'), port: port(9090) }),

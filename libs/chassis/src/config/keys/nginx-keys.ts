@@ -18,6 +18,12 @@ const ACCESS_LOG_FORMAT =
   '$request_time "$http_referer" "$http_user_agent" $upstream_addr $upstream_status ' +
   '$upstream_response_time "$upstream_scheme://$upstream_host$upstream_uri" "$apisix_request_id"';
 
+// nginx also writes to syslog and, for the access log, to paths with variables.
+const logFile = <F extends string | undefined>(fallback: F) =>
+  text(fallback, 'a path, /dev/stdout or /dev/stderr', (value) =>
+    /^(?!syslog:|memory:)[^$\0]+$/.test(value),
+  );
+
 const escape = oneOf(['default', 'json', 'none'], 'default');
 const snippet = unused(text(''));
 
@@ -34,11 +40,15 @@ const envEntry = text('', 'NAME or NAME=value without control characters', (valu
 );
 
 const HTTP = section({
-  enable_access_log: unused(flag(true)),
-  access_log: unused(text('logs/access.log')),
-  access_log_buffer: unused(nginxSize(16_384)),
-  access_log_format: unused(text(ACCESS_LOG_FORMAT)),
-  access_log_format_escape: unused(escape),
+  enable_access_log: flag(true),
+  access_log: logFile('logs/access.log'),
+  access_log_buffer: nginxSize(16_384),
+  access_log_format: text(
+    ACCESS_LOG_FORMAT,
+    'a log_format of nginx, with $name and ${name}',
+    (value) => !/\$(?!\w|\{\w+\})/.test(value),
+  ),
+  access_log_format_escape: escape,
   keepalive_timeout: nginxTime(60_000),
   client_header_timeout: nginxTime(60_000),
   client_body_timeout: unused(nginxTime(60_000)),
@@ -51,7 +61,7 @@ const HTTP = section({
     expects: 'a list of IP addresses and CIDRs',
   }),
   custom_lua_shared_dict: unused(freeForm()),
-  proxy_ssl_server_name: unused(flag(true)),
+  proxy_ssl_server_name: flag(true),
   upstream: section({
     keepalive: unused(integer(320, 0)),
     keepalive_requests: unused(integer(1000, 1)),
@@ -65,7 +75,7 @@ const HTTP = section({
 /** `nginx_config`: what describes traffic is used, what configures nginx and Lua is not. */
 export const NGINX_CONFIG = section({
   user: unused(text('')),
-  error_log: unused(text('logs/error.log')),
+  error_log: logFile(undefined),
   error_log_level: oneOf(LOG_LEVELS, 'warn'),
   worker_processes: scalar<number | 'auto'>('auto or a number of at least 1', 'auto', (value) => {
     if (value === 'auto') return value;

@@ -18,12 +18,23 @@ export const POLYGATE = section({
     in_flight_max: integer(1024, 1),
   }),
   control: section({ listen: serviceAddress, address: serviceAddress }),
+  admin: section({
+    failed_keys_max: integer(20, 0, 1_000_000),
+    failed_keys_window_ms: integer(60_000, 1000, 86_400_000),
+  }),
   limits: section({
     request_head_bytes_max: nginxSize(32_768),
     request_headers_max: integer(200, 1),
     response_head_bytes_max: nginxSize(65_536),
     buffered_body_bytes_max: nginxSize(16_777_216),
     connections_max: integer(undefined, 1),
+    http2_streams_max: integer(128, 1, 100_000),
+    http2_requests_max: integer(100_000, 1),
+    http2_resets_max: integer(500, 1),
+    http2_resets_window_ms: integer(10_000, 100),
+    http2_overhead_bytes_max: nginxSize(1_048_576),
+    http2_invalid_frames_max: integer(100, 1, 1_000_000),
+    http2_session_bytes_max: nginxSize(16_777_216),
   }),
   telemetry: section({
     enabled: flag(undefined),

@@ -1,4 +1,5 @@
-import type { Children } from './children.ts';
+import type { Children } from '../children.ts';
+import type { Load, LoadResult } from './load.ts';
 
 const CONNECTIONS = 64;
 /** wrk leaves answers that took longer out of its percentiles. */
@@ -14,26 +15,6 @@ const MS_PER_UNIT: Readonly<Record<string, number>> = {
   h: 3_600_000,
 };
 
-export interface WrkResult {
-  /** Answers that came in. */
-  readonly requests: number;
-  readonly durationMs: number;
-  readonly requestsPerSecond: number;
-  readonly p50Ms: number;
-  readonly p99Ms: number;
-  /** Connect, read and write errors, and answers that took over 10 s. */
-  readonly socketErrors: number;
-  /** Answers with a status of 400 and above. */
-  readonly refused: number;
-}
-
-export interface Load {
-  readonly url: string;
-  readonly headers: Readonly<Record<string, string>>;
-  /** A Lua file that chooses the requests; without one it is `url` again and again. */
-  readonly script?: string;
-}
-
 /**
  * Loads `url` with 64 keep-alive connections of one thread, each sending when it got its answer.
  * Rejects when wrk fails or does not come to an end.
@@ -42,7 +23,7 @@ export async function runWrk(
   children: Children,
   load: Load,
   { seconds, cpus }: { seconds: number; cpus: string | undefined },
-): Promise<WrkResult> {
+): Promise<LoadResult> {
   const headers = Object.entries(load.headers).flatMap(([k, v]) => ['-H', `${k}: ${v}`]);
   const script = load.script === undefined ? [] : ['-s', load.script];
   const wrk = children.start({
@@ -62,7 +43,7 @@ export async function runWrk(
 }
 
 /** What `wrk --latency` prints. Throws when a figure is missing. */
-export function parseWrkOutput(text: string): WrkResult {
+export function parseWrkOutput(text: string): LoadResult {
   const total = group(/^\s*(\d+) requests in (\S+),/m, text);
   const socketErrors =
     /^\s*Socket errors: connect (\d+), read (\d+), write (\d+), timeout (\d+)/m.exec(text);
