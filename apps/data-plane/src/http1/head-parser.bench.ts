@@ -21,7 +21,7 @@ const long = Buffer.from(
     'Accept-Language: en-GB,en;q=0.9,de;q=0.8',
     'Accept-Encoding: gzip, deflate, br',
     'Authorization: Bearer eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJzdWIiOiIxMjM0In0.c2lnbmF0dXJl',
-    'Cookie: session=4f1c2b7e9a8d4c3b; theme=dark; consent=all; region=eu-central-1; experiment=b7',
+    'Cookie: session=4f1c2b7e9a8d4c3b; theme=dark; consent=all; region=eu-central-1; experiment=b7; lang=en',
     'Referer: https://gateway.example.com/dashboard?tab=users',
     'X-Request-ID: 7b0e2d7c-1e55-4c2c-9c5f-0d7a4c1b9f10',
     'Cache-Control: no-cache',

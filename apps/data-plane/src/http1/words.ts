@@ -17,18 +17,32 @@ const IS_LITTLE_ENDIAN = endianness() === 'LE';
 /** Makes the bytes harmless that stand in a word before the one at position 0 to 3. */
 const BEFORE = Int32Array.of(0, 0x80, 0x8080, 0x808080);
 
+/** Connections read into buffers of at least this size again and again. */
+const READ_BUFFER_BYTES = 64 * 1024;
+
 let lastBuffer: Buffer | undefined;
 let lastWords: Words | undefined;
+const wordsOfReadBuffer = new WeakMap<Buffer, Words>();
 
-/**
- * Undefined where making the views would not pay. A server reads into the same buffer again and again:
- * the views of the last one are kept.
- */
+/** Undefined where making the views would not pay. Those of read buffers are kept. */
 export function wordsOf(buffer: Buffer, byteCount: number): Words | undefined {
   if (buffer === lastBuffer) return (lastWords ??= makeWords(buffer));
   lastBuffer = buffer;
-  lastWords = byteCount < BYTES_MIN ? undefined : makeWords(buffer);
+  lastWords =
+    buffer.length >= READ_BUFFER_BYTES
+      ? keptWords(buffer)
+      : byteCount < BYTES_MIN
+        ? undefined
+        : makeWords(buffer);
   return lastWords;
+}
+
+function keptWords(buffer: Buffer): Words | undefined {
+  const known = wordsOfReadBuffer.get(buffer);
+  if (known !== undefined) return known;
+  const words = makeWords(buffer);
+  if (words !== undefined) wordsOfReadBuffer.set(buffer, words);
+  return words;
 }
 
 function makeWords(buffer: Buffer): Words | undefined {

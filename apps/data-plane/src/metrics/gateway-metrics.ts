@@ -53,7 +53,7 @@ export class WorkerTraffic {
       accepted: this.#accepted,
       active: this.#active,
       handled: this.#accepted,
-      // the head of a request is read by Node before anybody hears of it
+      // a head that is not complete is nobody's request yet
       reading: 0,
       waiting: Math.max(0, this.#active - this.#requestsUnderWay),
       writing: this.#requestsUnderWay,

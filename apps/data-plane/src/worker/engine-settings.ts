@@ -24,13 +24,13 @@ export function builderTls({ ssl }: GatewayConfig, secrets: TlsSecrets): Builder
   };
 }
 
-export function clientTimeouts({ http }: GatewayConfig): ClientTimeoutsMs {
+export function clientTimeouts({ http, polygate }: GatewayConfig): ClientTimeoutsMs {
   return {
     header: http.clientHeaderTimeoutMs,
     body: http.clientBodyTimeoutMs,
     send: http.sendTimeoutMs,
     idle: http.keepaliveTimeoutMs,
-    total: Infinity,
+    total: polygate.limits.requestTotalMs,
   };
 }
 

@@ -15,9 +15,8 @@ import { createTlsAcceptor } from '../tls/tls-acceptor.ts';
 import { clientBodyLimit, clientTimeouts } from './engine-settings.ts';
 import type { WorkerStart } from './messages.ts';
 
-/** nginx's keepalive_requests and the longest target of its large_client_header_buffers. */
+/** nginx's keepalive_requests. */
 const KEEPALIVE_REQUESTS_MAX = 1000;
-const TARGET_BYTES_MAX = 8 * 1024;
 
 /** Clients whose handshake is not through; of slow ones there may be many. */
 const HANDSHAKES_PENDING_MAX = 4096;
@@ -56,7 +55,7 @@ export async function startEngine(
     headLimits: {
       headBytesMax: limits.requestHeadBytesMax,
       headersMax: limits.requestHeadersMax,
-      targetBytesMax: TARGET_BYTES_MAX,
+      targetBytesMax: limits.requestTargetBytesMax,
       underscoresInHeaders: config.http.underscoresInHeaders,
     },
     timeoutsMs: clientTimeouts(config),

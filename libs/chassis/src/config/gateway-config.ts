@@ -141,6 +141,10 @@ export interface LimitsConfig {
   readonly bufferedBodyBytesMax: number;
   /** Open client connections per worker. */
   readonly connectionsMax: number;
+  /** Path and query as they come: 414. */
+  readonly requestTargetBytesMax: number;
+  /** A request and its answer, HTTP/1 only; Infinity: no limit. */
+  readonly requestTotalMs: number;
   /** Requests under way on one HTTP/2 connection: SETTINGS_MAX_CONCURRENT_STREAMS. */
   readonly http2StreamsMax: number;
   /** Requests after which an HTTP/2 connection is closed in good order. */

@@ -39,6 +39,8 @@ export function readPolygate(written: WrittenConfig, context: ReadContext): Poly
       requestHeadersMax: ours.limits.request_headers_max,
       responseHeadBytesMax: ours.limits.response_head_bytes_max,
       bufferedBodyBytesMax: ours.limits.buffered_body_bytes_max,
+      requestTargetBytesMax: ours.limits.request_target_bytes_max,
+      requestTotalMs: ours.limits.request_total_ms ?? Infinity,
       connectionsMax: ours.limits.connections_max ?? written.nginx_config.event.worker_connections,
       http2StreamsMax: ours.limits.http2_streams_max,
       http2RequestsMax: ours.limits.http2_requests_max,

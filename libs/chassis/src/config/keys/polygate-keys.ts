@@ -28,6 +28,8 @@ export const POLYGATE = section({
     response_head_bytes_max: nginxSize(65_536),
     buffered_body_bytes_max: nginxSize(16_777_216),
     connections_max: integer(undefined, 1),
+    request_target_bytes_max: nginxSize(8192),
+    request_total_ms: integer(undefined, 1),
     http2_streams_max: integer(128, 1, 100_000),
     http2_requests_max: integer(100_000, 1),
     http2_resets_max: integer(500, 1),
