@@ -1,14 +1,23 @@
 import path from 'node:path';
 import type { GatewayConfig, ListenAddress } from '@polygate/chassis';
 
+/** Where the data plane listens. */
+interface GatewayAddress extends ListenAddress {
+  readonly tls: boolean;
+}
+
 /** What a person wants to know when everything runs. */
 export function welcome(
   config: GatewayConfig,
-  addresses: { admin: ListenAddress | undefined; gateway: readonly ListenAddress[] },
+  addresses: { admin: ListenAddress | undefined; gateway: readonly GatewayAddress[] },
 ): string {
-  const gateway = addresses.gateway.map((address) => urlOf(address));
+  const urlsOf = (tls: boolean): string[] =>
+    addresses.gateway.filter((one) => one.tls === tls).map((one) => urlOf(one, tls));
+  const gateway = urlsOf(false);
+  const secure = urlsOf(true);
   const lines = [''];
   if (gateway.length > 0) lines.push(`Polygate serves on ${gateway.join(', ')}`);
+  if (secure.length > 0) lines.push(`with the certificates of /ssls on ${secure.join(', ')}`);
   if (addresses.admin !== undefined) {
     const admin = `${urlOf(addresses.admin, config.admin.https)}/apisix/admin`;
     const keyFile = path.join(config.polygate.dataDir, 'admin.key');

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { hostname } from 'node:os';
 import { reloadPluginList } from '@polygate/chassis';
-import type { GatewayConfig, ListenAddress, Logger } from '@polygate/chassis';
+import type { GatewayConfig, Logger } from '@polygate/chassis';
 import { EMPTY_REVISION } from '@polygate/config-store';
 import type { ConfigStore, WatchEvent } from '@polygate/config-store';
 import { PLUGIN_DEFINITIONS } from '@polygate/plugins/definitions';
@@ -26,6 +26,7 @@ import { startMetricsExporter } from './metrics/metrics-exporter.ts';
 import type { MetricsExporter } from './metrics/metrics-exporter.ts';
 import packageJson from '../package.json' with { type: 'json' };
 import { pluginNamesOf, selectPluginNames } from './plugin-selection.ts';
+import type { Listener } from './server/listeners.ts';
 import { allocateCounters } from './state/shared-counters.ts';
 import { createTlsSecrets } from './tls/tls-settings.ts';
 import { WorkerPool } from './worker/worker-pool.ts';
@@ -47,7 +48,7 @@ export interface DataPlane {
   /** Resolves when every worker listens. Rejects when a port cannot be had. */
   readonly serving: Promise<void>;
   /** With real ports, once serving. */
-  readonly listen: readonly ListenAddress[];
+  readonly listen: readonly Listener[];
   /** Of the Prometheus exporter; undefined when there is none. */
   readonly metricsPort: number | undefined;
   /** Of the Control API; undefined when it is off, or its port is taken. */
@@ -160,7 +161,7 @@ class RunningDataPlane implements DataPlane {
     this.#secretTimer = setInterval(() => void this.#refreshSecrets(), SECRETS_LOOK_MS);
   }
 
-  get listen(): readonly ListenAddress[] {
+  get listen(): readonly Listener[] {
     return this.#pool.listen;
   }
 

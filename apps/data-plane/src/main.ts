@@ -43,8 +43,9 @@ await runMain('data-plane', async (configFile) => {
   });
   plane.serving.then(
     () => {
-      for (const { host, port } of plane.listen)
-        console.log(`data plane on http://${host}:${port}`);
+      for (const { host, port, tls } of plane.listen) {
+        console.log(`data plane on ${tls ? 'https' : 'http'}://${host}:${port}`);
+      }
     },
     (error: Error) => {
       log.error(`cannot serve: ${error.message}`);

@@ -247,8 +247,18 @@ function requestFor(
     headers: headersFor(ctx),
     timeoutsMs: compiledRoute?.timeoutsMs ?? upstream.timeoutsMs ?? DEFAULT_TIMEOUTS_MS,
     body: bodyOf(ctx),
-    upgrade: compiledRoute?.enableWebsocket === true ? ctx.exchange.upgrade : undefined,
+    upgrade: compiledRoute?.enableWebsocket === true ? upgradeOf(ctx) : undefined,
   };
+}
+
+/**
+ * As in APISIX any protocol but HTTP/2: its requests would pass by routes and plugins unseen. A body
+ * that is still on its way could be taken for the other protocol's bytes.
+ */
+function upgradeOf({ exchange }: GatewayContext): string | undefined {
+  const { upgrade, body } = exchange;
+  if (upgrade === undefined || upgrade.includes('h2')) return undefined;
+  return body.present && body.complete === undefined ? undefined : upgrade;
 }
 
 function bodyOf({ request, exchange }: GatewayContext): Buffer | RequestBody | undefined {

@@ -1,5 +1,6 @@
+import { HeaderList } from '@polygate/plugin-sdk';
 import type { GatewayError } from '@polygate/plugin-sdk';
-import { requestHeadText } from '../http1/write-head.ts';
+import { requestHeadText, trailersText } from '../http1/write-head.ts';
 import type { BodySink } from '../request/exchange.ts';
 import type { Http1UpstreamConnection } from './http1-upstream-connection.ts';
 import type { UpstreamCall, UpstreamReceiver, UpstreamRequest } from './upstream-transport.ts';
@@ -74,13 +75,26 @@ export class Http1Call implements UpstreamCall, BodySink {
     return isTaken;
   }
 
-  end(): void {
+  end(trailers?: HeaderList): void {
     const connection = this.#connection;
     if (connection === undefined) return;
-    if (this.#isChunked) connection.writer.writeText('0\r\n\r\n');
+    if (this.#isChunked) {
+      const sent = trailers === undefined ? undefined : this.#unlikeHeaders(trailers);
+      connection.writer.writeText(`0\r\n${trailersText(sent)}`);
+    }
     connection.writer.flush();
     this.isRequestSent = true;
     if (!connection.writer.isBlocked) connection.limit(this.request.timeoutsMs.read);
+  }
+
+  /** A node that takes trailers for headers must not have ours overwritten by the client's. */
+  #unlikeHeaders(trailers: HeaderList): HeaderList {
+    const { headers } = this.request;
+    const kept = new HeaderList();
+    trailers.forEach((name, value, lower) => {
+      if (!headers.has(lower)) kept.appendKnown(name, lower, value);
+    });
+    return kept;
   }
 
   fail(error: Error): void {

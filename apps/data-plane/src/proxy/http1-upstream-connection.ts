@@ -12,6 +12,8 @@ import { SocketWriter } from '../sockets/socket-writer.ts';
 import { dropHopByHop } from './hop-by-hop.ts';
 import type { Http1Call } from './http1-call.ts';
 
+/** Answers before an answer: they are not held back for a client that does not read. */
+const INFORMATIONAL_MAX = 32;
 const TRAILER_LIMITS = { trailerBytesMax: 8192, trailersMax: 32 };
 
 export interface UpstreamConnectionOptions {
@@ -44,11 +46,15 @@ export class Http1UpstreamConnection implements ByteReceiver, Expiring {
   #call: Http1Call | undefined = undefined;
   #bytesLeft = 0;
   #hasAnswerBytes = false;
+  #informational = 0;
   /** What was read but waits for `resume`: in the connection's own buffer, which is not read into. */
   #buffer: Buffer | undefined = undefined;
   #position = 0;
   #end = 0;
   #isPaused = false;
+  /** The end came while paused. */
+  #hasEnded = false;
+  readonly #isTls: boolean;
   #isProcessing = false;
   #tunnelSink: BodySink | undefined = undefined;
   #unsentBytes = 0;
@@ -61,6 +67,7 @@ export class Http1UpstreamConnection implements ByteReceiver, Expiring {
     options: UpstreamConnectionOptions,
   ) {
     this.#socket = socket;
+    this.#isTls = connectedEvent === 'secureConnect';
     this.#owner = owner;
     this.#deadlines = options.deadlines;
     this.#parser = new ResponseHeadParser(options.headLimits);
@@ -89,23 +96,27 @@ export class Http1UpstreamConnection implements ByteReceiver, Expiring {
     this.#call = call;
     this.calls += 1;
     this.#hasAnswerBytes = false;
+    this.#informational = 0;
     if (this.#state === 'connecting') {
       this.limit(call.request.timeoutsMs.connect);
       return;
     }
-    this.#state = 'head';
-    this.limit(call.request.timeoutsMs.read);
-    call.sendRequest();
+    this.#send(call);
   }
 
   #onConnected(): void {
-    if (this.#state !== 'connecting') return;
-    this.#state = 'idle';
-    const call = this.#call;
-    if (call === undefined) return;
+    if (this.#state === 'connecting' && this.#call !== undefined) this.#send(this.#call);
+  }
+
+  #send(call: Http1Call): void {
     this.#state = 'head';
     this.limit(call.request.timeoutsMs.read);
-    call.sendRequest();
+    try {
+      call.sendRequest();
+    } catch (error) {
+      // A plugin made a name or a value of it that would break out of its line.
+      this.fail('PLUGIN_FAILED', error instanceof Error ? error.message : String(error));
+    }
   }
 
   limit(ms: number): void {
@@ -126,11 +137,23 @@ export class Http1UpstreamConnection implements ByteReceiver, Expiring {
       return false;
     }
     this.#hasAnswerBytes = true;
+    if (this.#isTls) this.#takeDecrypted(buffer.subarray(0, length));
+    else this.#take(buffer, length);
+    if (!this.#isPaused) this.#process(call);
+    return !this.#isPaused;
+  }
+
+  #take(buffer: Buffer, length: number): void {
     this.#buffer = buffer;
     this.#position = 0;
     this.#end = length;
-    this.#process(call);
-    return !this.#isPaused;
+  }
+
+  /** TLS hands on all that it has decrypted, paused or not, and writes the next to the same memory. */
+  #takeDecrypted(bytes: Buffer): void {
+    const rest = this.#isPaused ? this.#buffer?.subarray(this.#position, this.#end) : undefined;
+    const own = rest === undefined ? Buffer.from(bytes) : Buffer.concat([rest, bytes]);
+    this.#take(own, own.length);
   }
 
   #process(call: Http1Call): void {
@@ -164,7 +187,8 @@ export class Http1UpstreamConnection implements ByteReceiver, Expiring {
         this.#bytesLeft -= taken;
         this.#position += taken;
         this.#isPaused = !call.receiver.onChunk(chunk);
-        if (this.#bytesLeft === 0 && !this.#isPaused) this.#complete(call);
+        if (this.#bytesLeft > 0 || this.#isPaused || this.#call !== call) return;
+        this.#complete(call);
         return;
       }
       case 'close': {
@@ -238,6 +262,9 @@ export class Http1UpstreamConnection implements ByteReceiver, Expiring {
       call.receiver.onTunnel(headers, this.#tunnel(rest, call.request.timeoutsMs.read));
       return;
     }
+    this.#informational += 1;
+    if (this.#informational > INFORMATIONAL_MAX) throw new Http1Error(502, 'no end of 1xx');
+    if (this.#parser.hasHopByHop) dropHopByHop(headers);
     this.#parser.reset();
     if (status !== 100) call.receiver.onInformational(status, headers);
   }
@@ -265,14 +292,18 @@ export class Http1UpstreamConnection implements ByteReceiver, Expiring {
     if (this.#isProcessing) return;
     if (this.#state === 'length' && this.#bytesLeft === 0) this.#complete(call);
     else this.#process(call);
-    if (!this.#isPaused && this.#state !== 'closed') resumeReading(this.#socket);
+    if (this.#isPaused || this.#state === 'closed') return;
+    resumeReading(this.#socket);
+    if (this.#hasEnded && this.#call === call) this.onEnd();
   }
 
   // ---- ends
 
   onEnd(): void {
     const call = this.#call;
-    if (this.#state === 'tunnel') {
+    if (this.#isPaused && call !== undefined) {
+      this.#hasEnded = true;
+    } else if (this.#state === 'tunnel') {
       this.#tunnelSink?.end();
     } else if (call !== undefined && this.#state === 'close') {
       this.#complete(call);

@@ -2,9 +2,10 @@ import { constants } from 'node:http2';
 import type { ClientHttp2Stream } from 'node:http2';
 import { GatewayError } from '@polygate/plugin-sdk';
 import type { GatewayErrorCode, HeaderList } from '@polygate/plugin-sdk';
+import { fieldText } from '../http1/field-lines.ts';
 import type { BodySink } from '../request/exchange.ts';
 import type { Deadlines, Expiring } from '../sockets/deadlines.ts';
-import { isHttp2Field, readFields } from './http2-fields.ts';
+import { http2FieldText, readFields } from './http2-fields.ts';
 import type { Http2Session, SessionUser } from './http2-session.ts';
 import type { UpstreamCall, UpstreamReceiver, UpstreamRequest } from './upstream-transport.ts';
 
@@ -166,11 +167,16 @@ export class Http2Call implements UpstreamCall, SessionUser, BodySink, Expiring 
     this.#isHeadReceived = true;
     this.#watch();
     const isComplete = (flags & END_STREAM_FLAG) !== 0;
-    if (isComplete) this.#isOver = true;
     this.#receiver.onHead(status, headers, isComplete);
-    if (!isComplete) return;
+    if (!isComplete || this.#wasEnded()) return;
+    this.#isOver = true;
     this.#receiver.onEnd(undefined);
     this.#finishStream();
+  }
+
+  /** By the receiver, from within one of its methods. */
+  #wasEnded(): boolean {
+    return this.#isOver;
   }
 
   #onData(chunk: Buffer): void {
@@ -285,7 +291,7 @@ function isOpen(stream: ClientHttp2Stream): boolean {
   return !stream.closed && !stream.destroyed;
 }
 
-/** Alternating names and values, pseudo headers first. */
+/** Alternating names and values, pseudo headers first. Throws a `TypeError` on what would split. */
 function requestFields({
   method,
   upstream,
@@ -295,12 +301,13 @@ function requestFields({
   body,
 }: UpstreamRequest): string[] {
   const scheme = upstream.scheme === 'grpcs' ? 'https' : 'http';
-  const raw = [':method', method, ':scheme', scheme, ':authority', host, ':path', target];
+  const raw = [':method', fieldText(method, ':method'), ':scheme', scheme];
+  raw.push(':authority', fieldText(host, ':authority'), ':path', fieldText(target, ':path'));
   let hasGrpcType = false;
   for (let i = 0; i < headers.size; i++) {
     const name = headers.lowerNameAt(i);
-    const value = headers.valueAt(i);
-    if (name === 'content-length' || name === 'host' || !isHttp2Field(name, value)) continue;
+    const value = http2FieldText(name, headers.valueAt(i));
+    if (value === undefined || name === 'content-length' || name === 'host') continue;
     if (name === 'content-type') {
       // As APISIX: whatever goes to a node of gRPC is gRPC. Its subtypes (+proto, +json) stay.
       if (!value.startsWith(GRPC_CONTENT_TYPE)) continue;

@@ -1,4 +1,5 @@
 import { HeaderList } from '@polygate/plugin-sdk';
+import { fieldText, isToken } from '../http1/field-lines.ts';
 
 /** They speak of an HTTP/1 connection; a peer of HTTP/2 must refuse a message that has one. */
 const NOT_IN_HTTP2 = new Set([
@@ -12,16 +13,28 @@ const NOT_IN_HTTP2 = new Set([
   'upgrade',
 ]);
 const COLON = 0x3a;
-const NAME = /^[!#$%&'*+\-.^_`|~0-9a-z]+$/;
-/** What ends a field early. */
-const CONTROL = /[\0-\x08\x0a-\x1f\x7f]/;
+const SEEN_NAMES_MAX = 1000;
+/** Names that passed: nearly all come again and again. */
+const seenNames = new Set<string>();
 
 /**
- * Whether a field can be said in HTTP/2. node:http2 hands all fields over as one string with NUL between
- * its parts and looks at names only: a NUL in a value would begin another field.
+ * The value as it goes out; undefined where HTTP/2 cannot say the field. node:http2 hands all fields
+ * over as one string of Latin-1 with NUL between its parts, and looks at names only: a NUL in a value
+ * would begin another field. Throws a `TypeError` on what would split, as HTTP/1's writers do.
  */
-export function isHttp2Field(lowerName: string, value: string): boolean {
-  return !NOT_IN_HTTP2.has(lowerName) && NAME.test(lowerName) && !CONTROL.test(value);
+export function http2FieldText(lowerName: string, value: string): string | undefined {
+  return mayName(lowerName) ? fieldText(value, lowerName) : undefined;
+}
+
+function mayName(lowerName: string): boolean {
+  if (seenNames.has(lowerName)) return true;
+  if (NOT_IN_HTTP2.has(lowerName)) return false;
+  if (!isToken(lowerName)) {
+    throw new TypeError(`header name is invalid: ${JSON.stringify(lowerName)}`);
+  }
+  if (seenNames.size >= SEEN_NAMES_MAX) seenNames.clear();
+  seenNames.add(lowerName);
+  return true;
 }
 
 /** Of alternating names and values, as HPACK gave them; pseudo headers are left out. */

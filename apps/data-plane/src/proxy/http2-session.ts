@@ -50,6 +50,7 @@ export class Http2Session implements Expiring {
   readonly #onClosed: (session: Http2Session) => void;
   readonly #waiting = new Set<SessionUser>();
   #open = 0;
+  #isLeaving = false;
   #streamsMax: number;
   #state: 'connecting' | 'open' | 'retired' | 'closed' = 'connecting';
   #error: Error | undefined;
@@ -131,7 +132,8 @@ export class Http2Session implements Expiring {
     }
     this.#waiting.add(user);
     // One who was told to be patient does not wait longer for one who was not.
-    this.deadlineMs = Math.min(this.deadlineMs, Date.now() + user.connectTimeoutMs);
+    const { nowMs } = this.#deadlines;
+    this.deadlineMs = Math.min(this.deadlineMs, nowMs + user.connectTimeoutMs);
   }
 
   /** It does not want to be called any more. */
@@ -165,7 +167,8 @@ export class Http2Session implements Expiring {
   /** No further calls; closes when those under way are done. */
   retire(): void {
     if (this.#state === 'connecting') {
-      this.#session.destroy();
+      this.#isLeaving = true;
+      if (this.#waiting.size === 0) this.#session.destroy();
     } else if (this.#state === 'open') {
       this.#state = 'retired';
       this.#session.close();
@@ -194,6 +197,7 @@ export class Http2Session implements Expiring {
     const users = [...this.#waiting];
     this.#waiting.clear();
     for (const user of users) user.onConnected(this);
+    if (this.#isLeaving) this.retire();
   }
 
   #onClose(): void {

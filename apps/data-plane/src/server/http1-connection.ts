@@ -57,6 +57,7 @@ export class Http1Connection implements ByteReceiver, Expiring {
   #isSuspect = false;
   #isClosing = false;
   #isClosed = false;
+  #suspectBytes = 0;
   #lingerBytes = 0;
   #unsentBytes = 0;
   #requests = 0;
@@ -82,8 +83,14 @@ export class Http1Connection implements ByteReceiver, Expiring {
     resumeReading(this.#socket);
   }
 
+  /** Nothing asked, and everything answered has left the process. */
   get isIdle(): boolean {
-    return this.#exchange === undefined && !this.#parser.hasBegun && !this.#isClosing;
+    return (
+      this.#exchange === undefined &&
+      !this.#parser.hasBegun &&
+      !this.#isClosing &&
+      this.#socket.writableLength === 0
+    );
   }
 
   // ---- bytes in
@@ -124,6 +131,11 @@ export class Http1Connection implements ByteReceiver, Expiring {
     if (this.#tunnelSink !== undefined) return this.#feedTunnel(buffer, position, end);
     const body = this.#body;
     if (this.#exchange === undefined && body === undefined) {
+      // Who does not take the answers is asked for no further requests: they would pile up.
+      if (this.writer.isFull) {
+        this.blocked();
+        return this.#hold(buffer, position, end);
+      }
       return this.#feedHead(buffer, position, end);
     }
     if (body === undefined || body.isRead || !body.isFlowing) {
@@ -153,7 +165,7 @@ export class Http1Connection implements ByteReceiver, Expiring {
     this.#requests += 1;
     this.deadlineMs = Infinity;
     const { total } = options.timeoutsMs;
-    this.#totalDeadlineMs = total === Infinity ? Infinity : Date.now() + total;
+    this.#totalDeadlineMs = options.deadlines.nowMs + total;
     const { contentLength, isChunked } = parser;
     let next = start;
     let body: Http1RequestBody | undefined;
@@ -193,9 +205,10 @@ export class Http1Connection implements ByteReceiver, Expiring {
     return end;
   }
 
+  /** Past the limit the client has to stop; to close now would be a reset, which eats the answer. */
   #linger(position: number, end: number): number {
     this.#lingerBytes += end - position;
-    if (this.#lingerBytes > LINGER_BYTES_MAX) this.destroy();
+    if (this.#lingerBytes > LINGER_BYTES_MAX) this.#pause();
     return end;
   }
 
@@ -206,7 +219,9 @@ export class Http1Connection implements ByteReceiver, Expiring {
       return;
     }
     if (this.#exchange === undefined) {
-      this.#refuse(error.status, error.message);
+      // Of a body that is dropped, the request has had its answer: a second one would be another's.
+      if (this.#body === undefined) this.#refuse(error.status, error.message);
+      else this.#close();
       return;
     }
     // In the middle of a body: whoever takes it hears of it, and the connection cannot go on.
@@ -256,6 +271,7 @@ export class Http1Connection implements ByteReceiver, Expiring {
     if (this.#exchange !== exchange) return;
     this.writer.flush();
     this.#exchange = undefined;
+    this.#totalDeadlineMs = Infinity;
     const body = this.#body;
     if (!exchange.keepAlive) {
       this.#close();
@@ -277,7 +293,7 @@ export class Http1Connection implements ByteReceiver, Expiring {
       this.#body = undefined;
       this.#lingerBytes = 0;
     } else if (this.#lingerBytes > LINGER_BYTES_MAX) {
-      this.destroy();
+      this.#close();
     }
   }
 
@@ -302,6 +318,7 @@ export class Http1Connection implements ByteReceiver, Expiring {
     this.isLast = true;
     if (this.#exchange !== undefined) this.#exchange.keepAlive = false;
     else if (this.isIdle) this.destroy();
+    else if (!this.#parser.hasBegun && !this.#isClosing) this.#close();
   }
 
   destroy(): void {
@@ -318,8 +335,14 @@ export class Http1Connection implements ByteReceiver, Expiring {
   #close(): void {
     this.#isClosing = true;
     this.#held = EMPTY;
-    this.endWriting();
-    this.#limit(LINGER_MS);
+    this.writer.flush();
+    if (this.#socket.writableLength === 0) {
+      this.#socket.end();
+      this.#limit(LINGER_MS);
+    } else {
+      this.#socket.end(() => this.#limit(LINGER_MS));
+      this.blocked();
+    }
     if (this.#isReadingPaused) {
       this.#isReadingPaused = false;
       resumeReading(this.#socket);
@@ -349,22 +372,32 @@ export class Http1Connection implements ByteReceiver, Expiring {
 
   onDeadline(): void {
     const body = this.#body;
-    if (this.writer.isBlocked) {
+    if (this.#socket.writableLength > 0) {
       if (this.#isTaking()) this.#limit(this.options.timeoutsMs.send);
       else this.destroy();
     } else if (this.#isClosing || (this.#exchange === undefined && !this.#parser.hasBegun)) {
       this.destroy();
     } else if (this.#exchange === undefined && body === undefined) {
       this.#refuse(408, 'the request head took too long');
-    } else if (this.#isSuspect || this.#exchange === undefined) {
+    } else if (this.#exchange === undefined) {
       this.destroy();
+    } else if (this.#isSuspect) {
+      this.#onSuspectDeadline();
     } else if (body?.isAwaited === true) {
       this.isLast = true;
       this.#exchange.keepAlive = false;
       body.fail(new GatewayError('REQUEST_BODY_TIMEOUT', 'the request body took too long'));
-    } else if (Date.now() >= this.#totalDeadlineMs) {
+    } else if (this.options.deadlines.nowMs >= this.#totalDeadlineMs) {
       this.destroy();
     }
+  }
+
+  /** What is sent to a client that is gone comes back as a reset: while something is, it is there. */
+  #onSuspectDeadline(): void {
+    const { bytesWritten } = this.writer;
+    if (bytesWritten === this.#suspectBytes) this.destroy();
+    else this.#limit(HALF_CLOSED_MS);
+    this.#suspectBytes = bytesWritten;
   }
 
   /** Whether the client took some of what waits for it since the last look. */
@@ -379,7 +412,8 @@ export class Http1Connection implements ByteReceiver, Expiring {
   #onDrained(): void {
     if (this.#isClosed) return;
     this.#setDeadline();
-    this.#exchange?.clientDrained();
+    if (this.#exchange !== undefined) this.#exchange.clientDrained();
+    else if (this.#held.length > 0) this.#goOn();
   }
 
   /** To be called by an exchange whose chunk was not taken. */
@@ -427,6 +461,7 @@ export class Http1Connection implements ByteReceiver, Expiring {
       return;
     }
     this.#isSuspect = exchange.keepAlive;
+    this.#suspectBytes = this.writer.bytesWritten;
     exchange.keepAlive = false;
     this.#setDeadline();
   }
@@ -440,8 +475,9 @@ export class Http1Connection implements ByteReceiver, Expiring {
     const exchange = this.#exchange;
     this.#exchange = undefined;
     this.#tunnelSink?.fail(error);
-    this.#body?.fail(error);
+    // Before the body fails: that is no failure of the request then, and nobody answers it.
     exchange?.clientGone();
+    this.#body?.fail(error);
     this.#onGone(this);
   }
 }

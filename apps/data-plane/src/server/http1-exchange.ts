@@ -97,7 +97,6 @@ export class Http1Exchange implements Exchange {
 
   sendHead(status: number, headers: HeaderList, bodiless = false): void {
     if (this.isHeadSent || this.#isEnded) return;
-    this.isHeadSent = true;
     // The client may send the body that it has not been asked for, or not: nothing can follow.
     if (this.expectsContinue) this.keepAlive = false;
     if (this.#connection.isLast) this.keepAlive = false;
@@ -118,6 +117,7 @@ export class Http1Exchange implements Exchange {
       if (this.#framing === 'close') this.keepAlive = false;
       text = this.#head(status, headers, this.#framing, 0);
     }
+    this.isHeadSent = true;
     this.#connection.writer.writeText(text);
   }
 

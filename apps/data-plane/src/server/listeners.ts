@@ -45,9 +45,15 @@ export async function startListeners(options: ListenersOptions): Promise<Gateway
       connections.acceptorFor(listener),
     ),
   );
-  const listen = await Promise.all(
-    servers.map((server, i) => listenOn(server, options.listen[i] as Listener)),
-  );
+  let listen: readonly Listener[];
+  try {
+    listen = await Promise.all(
+      servers.map((server, i) => listenOn(server, options.listen[i] as Listener)),
+    );
+  } catch (error) {
+    for (const server of servers) server.close();
+    throw error;
+  }
   return {
     listen,
     async drain(graceMs) {

@@ -196,8 +196,8 @@ class RequestFlow implements ExchangeListener, ForwardHandler {
     if (isEmpty && this.#filters === undefined && !this.#isBodiless) {
       if (!response.headers.has('content-length')) response.headers.set('Content-Length', '0');
     }
-    this.#isHeadSent = true;
     this.#exchange.sendHead(response.status, response.headers, this.#isBodiless);
+    this.#isHeadSent = true;
   }
 
   onChunk(chunk: Buffer): boolean {
@@ -238,8 +238,8 @@ class RequestFlow implements ExchangeListener, ForwardHandler {
       const last = filters.finish();
       if (filters.isHolding) {
         response.headers.set('Content-Length', String(last.length));
-        this.#isHeadSent = true;
         this.#exchange.sendHead(response.status, response.headers, this.#isBodiless);
+        this.#isHeadSent = true;
       }
       this.#write(last);
     }
@@ -284,8 +284,13 @@ class RequestFlow implements ExchangeListener, ForwardHandler {
     this.#forwarding = undefined;
     if (!ctx.aborted) ctx.log.error(`response failed: ${describeError(error)}`);
     const isReply = ctx.response.source === 'gateway';
-    if (this.#isHeadSent || isReply) {
+    if (this.#isHeadSent) {
       this.#exchange.destroy();
+      this.#finish();
+    } else if (isReply) {
+      // What plugins made of our own answer cannot be sent: one that they have no hand in.
+      ctx.response.status = 500;
+      refuse(this.#exchange, 500, this.#gateway);
       this.#finish();
     } else {
       // A filter was still waiting for the rest of the body: nothing has been sent.
