@@ -54,7 +54,14 @@ export async function runAdminApi(options: HarnessOptions = {}): Promise<Running
   const config = loadConfig(file, {});
   const { tracer } = options;
   const loadPluginList = () => reloadPluginList(file, {});
-  const api = await startAdminApi({ config, store, log, loadPluginList, tracer });
+  const api = await startAdminApi({
+    config,
+    store,
+    log,
+    auditLog: log,
+    loadPluginList,
+    tracer,
+  });
   const url = `http://127.0.0.1:${api.address.port}`;
 
   return {

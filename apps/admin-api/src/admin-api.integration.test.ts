@@ -105,6 +105,81 @@ describe.skipIf(!hasEtcd())('the Admin API on etcd', () => {
     expect(Object.keys(body.value.labels as object).toSorted()).toEqual(won.toSorted());
   });
 
+  test('transactions and rollbacks are one revision each, and the history knows them', async () => {
+    const { api } = await start();
+    const changes = [
+      { method: 'PUT', path: '/routes/1', body: { uri: '/', service_id: 's' } },
+      { method: 'PUT', path: '/services/s', body: { upstream } },
+    ];
+    const done = await api.call('POST', '/polygate/transaction', { changes });
+    expect(done.status).toBe(200);
+    const then = done.body.revision as number;
+    const { headers } = await api.call('DELETE', '/routes/1');
+    expect(headers.get('x-polygate-revision')).toBe(String(then + 1));
+    const back = await api.call('POST', `/polygate/rollback/${then}`);
+    expect([back.status, back.body.revision]).toEqual([200, then + 2]);
+    expect((await api.call('GET', '/routes/1')).body.value.service_id).toBe('s');
+    const { body } = await api.call('GET', '/polygate/history?limit=3');
+    const list = body.list as { revision: number; total: number }[];
+    expect(list.map(({ revision, total }) => [revision, total])).toEqual([
+      [then + 2, 1],
+      [then + 1, 1],
+      [then, 2],
+    ]);
+    await etcd.compact();
+    const gone = await api.call('POST', `/polygate/rollback/${then}`);
+    expect(gone.status).toBe(410);
+  });
+
+  test('a transaction that etcd does not take is refused with what to do', async () => {
+    const { api } = await start();
+    const desc = 'x'.repeat(200);
+    const put = (path: string, body: object) => ({ method: 'PUT', path, body });
+    const routes = Array.from({ length: 8000 }, (_, n) => put(`/routes/${n}`, { ...route, desc }));
+    const large = await api.call('POST', '/polygate/transaction', { changes: routes });
+    expect([large.status, large.body.error_msg]).toEqual([
+      400,
+      expect.stringContaining('--max-request-bytes'),
+    ]);
+    const fits = routes.slice(0, 3000);
+    expect((await api.call('POST', '/polygate/transaction', { changes: fits })).status).toBe(200);
+
+    const upstreams = Array.from({ length: 200 }, (_, n) => put(`/upstreams/${n}`, upstream));
+    const made = await api.call('POST', '/polygate/transaction', { changes: upstreams });
+    expect(made.status).toBe(200);
+    const users = upstreams.map((_, n) =>
+      put(`/routes/${n}`, { uri: '/', upstream_id: String(n) }),
+    );
+    const many = await api.call('POST', '/polygate/transaction', { changes: users });
+    expect([many.status, many.body.error_msg]).toEqual([
+      400,
+      expect.stringContaining('--max-txn-ops'),
+    ]);
+    const together = await api.call('POST', '/polygate/transaction', {
+      changes: [...users, ...upstreams],
+    });
+    expect(together.status).toBe(200);
+  });
+
+  test('transactions that get into each other’s way leave no dangling reference', async () => {
+    const { api } = await start();
+    const service = { method: 'PUT', path: '/services/s', body: { upstream } };
+    const user = { method: 'PUT', path: '/routes/1', body: { uri: '/', service_id: 's' } };
+    const without = { ...user, body: { uri: '/', upstream } };
+    const gone = { method: 'DELETE', path: '/services/s' };
+    const transact = (...changes: object[]) =>
+      api.call('POST', '/polygate/transaction', { changes });
+    await transact(service, without);
+    for (let round = 0; round < 10; round += 1) {
+      const replies = await Promise.all([transact(user), transact(gone), transact(without)]);
+      expect(replies.every(({ status }) => [200, 400, 409].includes(status))).toBe(true);
+      const { body } = await api.call('GET', '/routes/1');
+      const { status } = await api.call('GET', '/services/s');
+      if (body.value.service_id !== undefined) expect(status).toBe(200);
+      await transact(service, without);
+    }
+  });
+
   test('while etcd is away the answer is 503, and when it is back all is well again', async () => {
     const { api } = await start();
     await api.call('PUT', '/routes/1', route);

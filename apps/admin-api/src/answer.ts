@@ -1,10 +1,19 @@
+/** One object that a request has changed. */
+export interface Written {
+  readonly key: string;
+  /** Of the store, when the change had happened. */
+  readonly revision: number;
+  /** The object's revision before; 0: there was none; undefined: not known. */
+  readonly previousRevision?: number;
+}
+
 /** What the Admin API answers: an object leaves as JSON and a newline, a string as it stands. */
 export interface Answer {
   readonly status: number;
   readonly body?: string | object;
   readonly headers?: Readonly<Record<string, string>>;
-  /** Set by a write that took place; for the audit line. */
-  readonly written?: { readonly key: string; readonly revision?: number };
+  /** Set by a write that took place. */
+  readonly written?: readonly Written[];
 }
 
 /** A refusal in the shape that APISIX gives nearly all of them. */

@@ -4,32 +4,40 @@ import type { Logger } from '@polygate/plugin-sdk';
 import type { Tracer } from '@opentelemetry/api';
 import Koa from 'koa';
 import { refusal } from './answer.ts';
-import { type KeyRing } from './admin-key.ts';
+import { type KeyRing } from './keys/admin-key.ts';
 import type { ControlService } from './control/control-service.ts';
 import { makeEnvelope } from './envelope.ts';
 import { type AdminContext, type AdminState, respond } from './middleware/admin-state.ts';
 import { allowAddresses } from './middleware/allow-addresses.ts';
 import { answerFailures } from './middleware/answer-failures.ts';
 import { answerHead } from './middleware/answer-head.ts';
+import { FailedKeys } from './keys/failed-keys.ts';
 import { auditWrites } from './middleware/audit-writes.ts';
 import { authenticate } from './middleware/authenticate.ts';
+import { awaitApplied } from './middleware/await-applied.ts';
 import { cors } from './middleware/cors.ts';
 import { serverHeader } from './middleware/server-header.ts';
 import { traceRequests } from './middleware/trace-requests.ts';
 import type { PluginSets } from './plugins/plugin-sets.ts';
+import { WritePreparer } from './writes/prepare-write.ts';
 import { ResourceHandler } from './resource-handler.ts';
 import { dispatchResources } from './routes/dispatch-resources.ts';
 import { namedRoutes } from './routes/named-routes.ts';
 import { standaloneRoutes } from './standalone/standalone-routes.ts';
 import { StandaloneConfigs } from './standalone/standalone-configs.ts';
-import type { WriteRules } from './validate-write.ts';
+import { transactionRoutes } from './transactions/transaction-routes.ts';
+import { Transactions } from './transactions/transactions.ts';
+import type { WriteRules } from './writes/validate-write.ts';
 
 export interface AppOptions {
   readonly config: GatewayConfig;
   readonly store: ConfigStore;
+  /** The same, with values as they are stored. */
+  readonly rawStore: ConfigStore;
   /** In standalone mode: all there is then is this configuration as a whole. */
   readonly standaloneStore: MemoryStore | undefined;
   readonly log: Logger;
+  readonly auditLog: Logger;
   readonly plugins: PluginSets;
   readonly control: ControlService;
   /** Undefined: nobody needs a key. */
@@ -40,12 +48,14 @@ export interface AppOptions {
 /** Everything a request passes, in order. Throws an Error for an `allow_admin` that is no CIDR. */
 export function createApp(options: AppOptions): Koa<AdminState> {
   const { config, store, standaloneStore, log, plugins, control, keyRing, tracer } = options;
+  const { rawStore } = options;
   const envelope = makeEnvelope(config.admin.apiVersion, config.etcd.prefix);
   const rules: WriteRules = {
     keyring: config.dataEncryption.keyring,
     streamProtocols: new Set(config.xrpcProtocols),
   };
-  const handler = new ResourceHandler({ store, plugins, envelope, log, rules });
+  const preparer = new WritePreparer({ plugins, rules, log });
+  const handler = new ResourceHandler({ store, preparer, envelope, log });
   const app = new Koa<AdminState>();
   app.on('error', (error: Error) => log.warn(`an answer could not be sent: ${error.message}`));
 
@@ -55,8 +65,10 @@ export function createApp(options: AppOptions): Koa<AdminState> {
   app.use(allowAddresses(config.admin.allowCidrs));
   app.use(cors(config.admin.cors));
   app.use(answerHead);
-  app.use(authenticate(keyRing, log));
-  app.use(auditWrites(log));
+  const { failedKeysMax: failuresMax, failedKeysWindowMs: windowMs } = config.polygate.admin;
+  app.use(authenticate(keyRing, new FailedKeys({ failuresMax, windowMs }), log));
+  app.use(awaitApplied(standaloneStore === undefined ? control : undefined));
+  app.use(auditWrites(options.auditLog));
   if (standaloneStore !== undefined) {
     const configs = new StandaloneConfigs({ store: standaloneStore, plugins, rules });
     app.use(standaloneRoutes({ configs, plugins, rules }));
@@ -65,6 +77,8 @@ export function createApp(options: AppOptions): Koa<AdminState> {
   }
   app.use(namedRoutes({ plugins, control, log, rules }));
   const hasStreamMode = config.proxyMode !== 'http';
+  const transactions = new Transactions({ store, rawStore, preparer, hasStreamMode });
+  app.use(transactionRoutes(transactions));
   app.use(dispatchResources({ handler, plugins, apiVersion: envelope.version, hasStreamMode }));
   app.use((ctx: AdminContext) => respond(ctx, refusal(404, 'not found')));
 

@@ -1,5 +1,5 @@
-import type { StoredItem } from '@polygate/config-store';
-import type { Answer } from './answer.ts';
+import type { DeleteResult, StoredItem, WriteResult } from '@polygate/config-store';
+import type { Answer, Written } from './answer.ts';
 
 export type WriteAction = 'set' | 'create' | 'compareAndSwap';
 
@@ -13,8 +13,8 @@ export interface Envelope {
   one(item: StoredItem): Answer;
   /** `total` counts the objects before paging. */
   list(dir: string, items: readonly StoredItem[], total: number): Answer;
-  written(action: WriteAction, status: number, item: StoredItem): Answer;
-  deleted(key: string): Answer;
+  written(action: WriteAction, status: number, result: WriteResult): Answer;
+  deleted(key: string, result: DeleteResult): Answer;
 }
 
 export function makeEnvelope(apiVersion: 'v3' | 'default', prefix: string): Envelope {
@@ -27,15 +27,15 @@ function v3(prefix: string): Envelope {
     version: 'v3',
     one: (item) => ({ status: 200, body: node(item) }),
     list: (_dir, items, total) => ({ status: 200, body: { total, list: items.map(node) } }),
-    written: (_action, status, item) => ({
+    written: (_action, status, result) => ({
       status,
-      body: { key: prefix + item.key, value: item.value },
-      written: { key: item.key, revision: item.modifiedIndex },
+      body: { key: prefix + result.item.key, value: result.item.value },
+      written: [writtenBy(result)],
     }),
-    deleted: (key) => ({
+    deleted: (key, result) => ({
       status: 200,
       body: { key: prefix + key, deleted: '1' },
-      written: { key },
+      written: [deletedBy(key, result)],
     }),
   };
 }
@@ -50,15 +50,15 @@ function v2(prefix: string): Envelope {
       status: 200,
       body: { action: 'get', node: { key: prefix + dir, dir: true, nodes: items.map(node) } },
     }),
-    written: (action, status, item) => ({
+    written: (action, status, result) => ({
       status,
-      body: { action, node: short(item) },
-      written: { key: item.key, revision: item.modifiedIndex },
+      body: { action, node: short(result.item) },
+      written: [writtenBy(result)],
     }),
-    deleted: (key) => ({
+    deleted: (key, result) => ({
       status: 200,
       body: { action: 'delete', deleted: '1', key: prefix + key, node: {} },
-      written: { key },
+      written: [deletedBy(key, result)],
     }),
   };
 }
@@ -70,4 +70,12 @@ function nodeOf(prefix: string): (item: StoredItem) => object {
     createdIndex: item.createdIndex,
     modifiedIndex: item.modifiedIndex,
   });
+}
+
+function writtenBy({ item, previousIndex }: WriteResult): Written {
+  return { key: item.key, revision: item.modifiedIndex, previousRevision: previousIndex };
+}
+
+function deletedBy(key: string, { revision, previousIndex }: DeleteResult): Written {
+  return { key, revision, previousRevision: previousIndex };
 }

@@ -1,7 +1,8 @@
-import type { ConfigStore, StoredItem } from '@polygate/config-store';
+import type { StoredItem } from '@polygate/config-store';
 import { isSecretReference, type ResourceKind } from '@polygate/model';
 import { isJsonObject, type JsonObject } from './json-object.ts';
 import type { Definitions } from './plugins/plugin-set.ts';
+import type { ReadableStore } from './store/readable-store.ts';
 
 /** A field that names an object of another kind. */
 export interface Reference {
@@ -19,7 +20,7 @@ export const UPSTREAM_REFERENCE: Reference = {
 
 /** Why the object may not be written: the first reference that leads nowhere. */
 export async function findDanglingReference(
-  store: ConfigStore,
+  store: ReadableStore,
   value: JsonObject,
   references: readonly Reference[],
 ): Promise<string | undefined> {
@@ -38,7 +39,7 @@ export async function findDanglingReference(
  * apisix/upstream.lua.
  */
 export async function findDanglingCertificate(
-  store: ConfigStore,
+  store: ReadableStore,
   upstream: unknown,
 ): Promise<string | undefined> {
   const tls = isJsonObject(upstream) ? upstream['tls'] : undefined;
@@ -56,8 +57,16 @@ export interface Dependents {
   readonly kind: ResourceKind;
   /** How APISIX's message calls one of them. */
   readonly label: string;
-  /** What of it points at the id: itself or a plugin's conf. */
-  readonly uses: (value: JsonObject, id: string) => 'itself' | 'plugin' | undefined;
+  /** The ids that it points at. Has to be the same function each time: what it finds is kept. */
+  readonly uses: FindUses;
+}
+
+type FindUses = (value: JsonObject) => readonly Use[];
+
+interface Use {
+  readonly id: string;
+  /** What of the object points there: itself or a plugin's conf. */
+  readonly by: 'itself' | 'plugin';
 }
 
 /**
@@ -67,67 +76,100 @@ export interface Dependents {
  * @param deleted what is deleted, in APISIX's words, as `this service directly`
  */
 export async function findUser(
-  store: ConfigStore,
+  store: ReadableStore,
   id: string,
   deleted: string,
   dependents: readonly Dependents[],
 ): Promise<string | undefined> {
   for (const { kind, label, uses } of dependents) {
-    for (const { item, value } of await readObjects(store, kind)) {
-      const how = uses(value, id);
-      if (how === undefined) continue;
-      const user = `${how === 'plugin' ? 'plugin in ' : ''}${label} [${idOf(item)}]`;
-      return `can not delete ${deleted}, ${user} is still using it now`;
-    }
+    const { items } = await store.list(`/${kind}/`);
+    const found = users(items, kind, uses).get(id);
+    if (found === undefined) continue;
+    const user = `${found.by === 'plugin' ? 'plugin in ' : ''}${label} [${idOf(found.item)}]`;
+    return `can not delete ${deleted}, ${user} is still using it now`;
   }
   return undefined;
 }
 
-export function usesByField(field: string): Dependents['uses'] {
-  return (value, id) => (isSameId(value[field], id) ? 'itself' : undefined);
+interface User {
+  readonly item: StoredItem;
+  readonly by: Use['by'];
 }
 
-/** An upstream is used by `upstream_id` and by the rules of traffic-split. */
-export function usesUpstream(value: JsonObject, id: string): 'itself' | 'plugin' | undefined {
-  if (usesUpstreamInPlugin(value, id) !== undefined) return 'plugin';
-  return isSameId(value['upstream_id'], id) ? 'itself' : undefined;
+/** The first user of each id. */
+const users = keptByList((objects: readonly StoredObject[], uses: FindUses) => {
+  const first = new Map<string, User>();
+  for (const { item, value } of objects) {
+    for (const { id, by } of uses(value)) if (!first.has(id)) first.set(id, { item, by });
+  }
+  return first;
+});
+
+const fieldReaders = new Map<string, FindUses>();
+
+export function usesByField(field: string): FindUses {
+  const known = fieldReaders.get(field) ?? ((value: JsonObject) => useOf(value[field], 'itself'));
+  fieldReaders.set(field, known);
+  return known;
+}
+
+/** An upstream is used by the rules of traffic-split and by `upstream_id`. */
+export function usesUpstream(value: JsonObject): readonly Use[] {
+  return [...usesUpstreamInPlugin(value), ...useOf(value['upstream_id'], 'itself')];
 }
 
 /** By grpc-transcode. */
-export function usesProto({ plugins }: JsonObject, id: string): 'itself' | undefined {
+export function usesProto({ plugins }: JsonObject): readonly Use[] {
   const conf = isJsonObject(plugins) ? plugins['grpc-transcode'] : undefined;
-  return isJsonObject(conf) && isSameId(conf['proto_id'], id) ? 'itself' : undefined;
+  return isJsonObject(conf) ? useOf(conf['proto_id'], 'itself') : [];
 }
 
-export function usesUpstreamInPlugin(value: JsonObject, id: string): 'plugin' | undefined {
+export function usesUpstreamInPlugin(value: JsonObject): readonly Use[] {
   const plugins = value['plugins'];
   const split = isJsonObject(plugins) ? plugins['traffic-split'] : undefined;
   const rules = isJsonObject(split) ? split['rules'] : undefined;
-  if (!Array.isArray(rules)) return undefined;
+  if (!Array.isArray(rules)) return [];
   const weighted = rules.flatMap((rule) =>
     isJsonObject(rule) && Array.isArray(rule['weighted_upstreams'])
       ? (rule['weighted_upstreams'] as unknown[])
       : [],
   );
-  const used = weighted.some((one) => isJsonObject(one) && isSameId(one['upstream_id'], id));
-  return used ? 'plugin' : undefined;
+  return weighted.flatMap((one) => (isJsonObject(one) ? useOf(one['upstream_id'], 'plugin') : []));
+}
+
+function useOf(id: unknown, by: Use['by']): readonly Use[] {
+  return typeof id === 'string' || typeof id === 'number' ? [{ id: String(id), by }] : [];
 }
 
 /** Why a global rule may not be written: a plugin of it is in another one. */
 export async function findDuplicateGlobalPlugin(
-  store: ConfigStore,
+  store: ReadableStore,
   id: string | undefined,
   plugins: JsonObject,
 ): Promise<string | undefined> {
-  for (const { item, value } of await readObjects(store, 'global_rules')) {
-    if (idOf(item) === id || !isJsonObject(value['plugins'])) continue;
-    for (const name of Object.keys(plugins)) {
-      if (!Object.hasOwn(value['plugins'], name)) continue;
-      return `plugin '${name}' already exists in global rule with id '${idOf(item)}'`;
-    }
+  const { items } = await store.list('/global_rules/');
+  const rulesByPlugin = globalPlugins(items, 'global_rules', 'all');
+  for (const name of Object.keys(plugins)) {
+    const other = rulesByPlugin.get(name)?.find((rule) => rule !== id);
+    if (other === undefined) continue;
+    return `plugin '${name}' already exists in global rule with id '${other}'`;
   }
   return undefined;
 }
+
+/** Ids of the rules that have a plugin: two at most, since one of them may be the asker's own. */
+const globalPlugins = keptByList((objects: readonly StoredObject[]) => {
+  const rules = new Map<string, string[]>();
+  for (const { item, value } of objects) {
+    if (!isJsonObject(value['plugins'])) continue;
+    for (const name of Object.keys(value['plugins'])) {
+      const known = rules.get(name) ?? [];
+      rules.set(name, known);
+      if (known.length < 2) known.push(idOf(item));
+    }
+  }
+  return rules;
+});
 
 /** How a consumer is found by a plugin: the field of its conf that has to be unique. */
 export interface ConsumerKey {
@@ -157,7 +199,7 @@ export interface CredentialHolder {
  * apisix/consumer.lua.
  */
 export async function findDuplicateCredential(
-  store: ConfigStore,
+  store: ReadableStore,
   { username, credentialId, value, keys }: CredentialHolder,
 ): Promise<string | undefined> {
   const wanted = keys.flatMap(({ plugin, field }) => {
@@ -167,18 +209,53 @@ export async function findDuplicateCredential(
   if (wanted.length === 0) return undefined;
 
   const { items } = await store.list('/consumers/');
-  for (const { key, value: other } of items) {
-    const [, , owner = '', , ownerCredential] = key.split('/');
-    const isOwn = credentialId === undefined || ownerCredential === credentialId;
-    if (!isJsonObject(other) || (owner === username && isOwn)) continue;
-    const same = wanted.find(
-      ({ plugin, field, credential }) => credentialOf(other, plugin, field) === credential,
-    );
+  const holders = credentialHolders(items, keys);
+  for (const { plugin, field, credential } of wanted) {
+    const same = holders
+      .get(nameOf(plugin, field, credential))
+      ?.find(
+        (other) =>
+          other.owner !== username ||
+          (credentialId !== undefined && other.credentialId !== credentialId),
+      );
     if (same === undefined) continue;
-    const place = ownerCredential === undefined ? '' : `credential: ${ownerCredential} of `;
-    return `duplicate ${same.field} of plugin ${same.plugin} found with ${place}consumer: ${owner}`;
+    const place = same.credentialId === undefined ? '' : `credential: ${same.credentialId} of `;
+    return `duplicate ${field} of plugin ${plugin} found with ${place}consumer: ${same.owner}`;
   }
   return undefined;
+}
+
+interface Holder {
+  readonly owner: string;
+  /** Undefined: the consumer itself. */
+  readonly credentialId: string | undefined;
+}
+
+const holdersByList = new WeakMap<readonly StoredItem[], Map<string, Holder[]>>();
+
+/** Who has a credential. The keys are those of the plugins in use, the same for a whole list. */
+function credentialHolders(items: readonly StoredItem[], keys: readonly ConsumerKey[]) {
+  const known = holdersByList.get(items);
+  if (known !== undefined) return known;
+  const holders = new Map<string, Holder[]>();
+  holdersByList.set(items, holders);
+  for (const { key, value } of items) {
+    if (!isJsonObject(value)) continue;
+    const [, , owner = '', , credentialId] = key.split('/');
+    for (const { plugin, field } of keys) {
+      const credential = credentialOf(value, plugin, field);
+      if (credential === undefined) continue;
+      const name = nameOf(plugin, field, credential);
+      const others = holders.get(name);
+      if (others === undefined) holders.set(name, [{ owner, credentialId }]);
+      else others.push({ owner, credentialId });
+    }
+  }
+  return holders;
+}
+
+function nameOf(plugin: string, field: string, credential: string): string {
+  return JSON.stringify([plugin, field, credential]);
 }
 
 function credentialOf(consumer: JsonObject, plugin: string, field: string): string | undefined {
@@ -189,12 +266,32 @@ function credentialOf(consumer: JsonObject, plugin: string, field: string): stri
   return credential;
 }
 
+interface StoredObject {
+  readonly item: StoredItem;
+  readonly value: JsonObject;
+}
+
+/**
+ * Keeps what was found in a list for as long as there is the list: a transaction asks for the same
+ * one thousands of times.
+ */
+function keptByList<K extends FindUses | 'all', T>(
+  find: (objects: readonly StoredObject[], what: K) => T,
+): (items: readonly StoredItem[], kind: ResourceKind, what: K) => T {
+  const kept = new WeakMap<readonly StoredItem[], Map<K, T>>();
+  return (items, kind, what) => {
+    const ofList = kept.get(items) ?? new Map<K, T>();
+    kept.set(items, ofList);
+    const known = ofList.get(what);
+    if (known !== undefined) return known;
+    const found = find(objectsOf(items, kind), what);
+    ofList.set(what, found);
+    return found;
+  };
+}
+
 /** The objects of a kind, without what lives below them (a consumer's credentials). */
-async function readObjects(
-  store: ConfigStore,
-  kind: ResourceKind,
-): Promise<{ item: StoredItem; value: JsonObject }[]> {
-  const { items } = await store.list(`/${kind}/`);
+function objectsOf(items: readonly StoredItem[], kind: ResourceKind): StoredObject[] {
   return items.flatMap((item) =>
     isDirectlyBelow(item.key, kind) && isJsonObject(item.value)
       ? [{ item, value: item.value }]
@@ -206,10 +303,6 @@ async function readObjects(
 export function isDirectlyBelow(key: string, kind: ResourceKind): boolean {
   const rest = key.slice(kind.length + 2);
   return rest !== '' && !rest.includes('/');
-}
-
-function isSameId(value: unknown, id: string): boolean {
-  return (typeof value === 'string' || typeof value === 'number') && String(value) === id;
 }
 
 function idOf(item: StoredItem): string {

@@ -1,43 +1,39 @@
+import assert from 'node:assert';
 import {
   type ConfigStore,
-  type StoredItem,
+  type DeleteResult,
   StoreError,
   type WriteOptions,
 } from '@polygate/config-store';
-import { ConfigError, RESOURCE_SINGULAR } from '@polygate/model';
+import { RESOURCE_SINGULAR } from '@polygate/model';
 import type { Logger } from '@polygate/plugin-sdk';
 import { type Answer, KEY_NOT_FOUND, refusal } from './answer.ts';
 import type { Envelope } from './envelope.ts';
-import { isJsonObject, type JsonObject } from './json-object.ts';
 import { type Arguments, filterItems, PAGE_SIZE_REFUSAL, pageOf } from './listing.ts';
-import { mergeInto, setSubPath } from './patch-value.ts';
-import type { PluginSets } from './plugins/plugin-sets.ts';
-import type { Refusal, Resource, ResourceMethod } from './resources/resource.ts';
-import type { ResourcePath } from './routes/resource-path.ts';
-import { refuseTimestamps, stampPatch, stampWrite } from './timestamps.ts';
-import { validateWrite, type WriteRules } from './validate-write.ts';
+import {
+  isId,
+  missingId,
+  type PreparedValue,
+  refusePatch,
+  type ResourceTarget,
+  type WritePreparer,
+} from './writes/prepare-write.ts';
+import { isJsonObject, type JsonObject } from './json-object.ts';
+import type { Resource } from './resources/resource.ts';
+import { withoutHidden } from './resources/without-hidden.ts';
+import { stampWrite } from './writes/timestamps.ts';
 
 /** One request for an object or a collection, after authentication and parsing. */
-export interface ResourceRequest extends ResourcePath {
-  readonly method: ResourceMethod;
-  readonly resource: Resource;
-  /** Parsed JSON; undefined without a body. */
-  readonly body: unknown;
+export interface ResourceRequest extends ResourceTarget {
   readonly args: Arguments;
 }
 
 export interface ResourceHandlerOptions {
   readonly store: ConfigStore;
-  readonly plugins: PluginSets;
+  readonly preparer: WritePreparer;
   readonly envelope: Envelope;
   readonly log: Logger;
-  readonly rules: WriteRules;
 }
-
-/** Ids of the model's pattern, and the longer names of consumers; nothing else can be a key. */
-const ID_PATTERN = /^[\w.-]{1,256}$/;
-/** With the manager in front. */
-const SECRET_ID_PATTERN = /^[\w.-]{1,256}\/[\w.-]{1,256}$/;
 
 /**
  * What all kinds share: reading, writing, patching and deleting, with the status codes and texts of
@@ -45,17 +41,15 @@ const SECRET_ID_PATTERN = /^[\w.-]{1,256}\/[\w.-]{1,256}$/;
  */
 export class ResourceHandler {
   readonly #store: ConfigStore;
-  readonly #plugins: PluginSets;
   readonly #envelope: Envelope;
   readonly #log: Logger;
-  readonly #rules: WriteRules;
+  readonly #preparer: WritePreparer;
 
-  constructor({ store, plugins, envelope, log, rules }: ResourceHandlerOptions) {
+  constructor({ store, preparer, envelope, log }: ResourceHandlerOptions) {
     this.#store = store;
-    this.#plugins = plugins;
     this.#envelope = envelope;
     this.#log = log;
-    this.#rules = rules;
+    this.#preparer = preparer;
   }
 
   async handle(request: ResourceRequest): Promise<Answer> {
@@ -105,68 +99,69 @@ export class ResourceHandler {
   }
 
   async #put(request: ResourceRequest, options: WriteOptions): Promise<Answer> {
-    const { resource, id, body } = request;
-    const conf = readConf(resource, { id, body, needsId: true });
-    if (!conf.ok) return conf.answer;
-    const { value } = conf;
-    const refused = refuseTimestamps(value) ?? (await this.#refuseWrite(request, conf.id, value));
-    if (refused !== undefined) return answerOf(refused);
-
-    const key = `${request.dir}/${conf.id ?? String(value['username'])}`;
+    const { resource } = request;
+    const unbound = await this.#refuseUnbound(request);
+    if (unbound !== undefined) return unbound;
+    const result = this.#preparer.prepareNew(request, true);
+    if (!result.ok) return result.answer;
+    const refused = await this.#refuseReferences(request, result.prepared);
+    if (refused !== undefined) return refused;
+    const { id, key, value } = result.prepared;
+    assert(key !== undefined, 'a PUT has a key');
     if (resource.idSource === 'name') {
-      value['id'] = conf.id;
+      value['id'] = id;
     } else {
       stampWrite(value, (await this.#store.get(key))?.value);
     }
-    const { item, created } = await this.#store.put(key, value, options);
-    return this.#envelope.written('set', created ? 201 : 200, item);
+    const written = await this.#store.put(key, value, options);
+    if (written.created && resource.reclaimsOwned && id !== undefined) {
+      await this.#reclaim(resource, id);
+    }
+    return this.#envelope.written('set', written.created ? 201 : 200, written);
+  }
+
+  /** After the write, which would not be undone. Source: admin/services.lua. */
+  async #reclaim(resource: Resource, id: string): Promise<void> {
+    const prefix = resource.ownedPrefix?.(id);
+    if (prefix === undefined) return;
+    try {
+      await this.#store.deletePrefix(prefix);
+    } catch (error) {
+      if (!(error instanceof StoreError)) throw error;
+      this.#log.error(`what was left below ${prefix} could not be deleted: ${error.message}`);
+    }
   }
 
   async #post(request: ResourceRequest, options: WriteOptions): Promise<Answer> {
-    const { resource, dir, id, body } = request;
-    const conf = readConf(resource, { id, body, needsId: false });
-    if (!conf.ok) return conf.answer;
-    const { value } = conf;
-    const refused = refuseTimestamps(value) ?? (await this.#refuseWrite(request, undefined, value));
-    if (refused !== undefined) return answerOf(refused);
-
+    const unbound = await this.#refuseUnbound(request);
+    if (unbound !== undefined) return unbound;
+    const result = this.#preparer.prepareNew(request, false);
+    if (!result.ok) return result.answer;
+    const refused = await this.#refuseReferences(request, result.prepared);
+    if (refused !== undefined) return refused;
+    const { value } = result.prepared;
     stampWrite(value, undefined);
-    const { item } = await this.#store.push(dir, value, options);
-    return this.#envelope.written('create', 201, item);
+    const written = await this.#store.push(request.dir, value, options);
+    return this.#envelope.written('create', 201, written);
   }
 
   async #patch(request: ResourceRequest, options: WriteOptions): Promise<Answer> {
-    const { resource, id, subPath, body } = request;
-    if (id === undefined) {
-      return refusal(400, resource.kind === 'secrets' ? 'no secret id' : missingId(resource));
-    }
-    if (body === undefined) return refusal(400, 'missing new configuration');
-    if (subPath === '' && !isJsonObject(body)) return refusal(400, 'invalid configuration');
-
-    const old = await this.#read(request, id);
+    const unfit = refusePatch(request);
+    if (unfit !== undefined) return unfit;
+    const old = await this.#read(request, String(request.id));
     if (old === undefined) return KEY_NOT_FOUND;
-    const value = isJsonObject(old.value) ? structuredClone(old.value) : {};
-    if (subPath === '') {
-      const changes = body as JsonObject;
-      mergeInto(value, changes);
-      stampPatch(value, changes);
-    } else {
-      const refused = setSubPath(value, subPath, body);
-      if (refused !== undefined) return refusal(400, refused);
-      stampPatch(value, undefined);
-    }
-
-    const conf = readConf(resource, { id, body: value, needsId: true });
-    if (!conf.ok) return conf.answer;
-    const refused = await this.#refuseWrite(request, id, conf.value);
-    if (refused !== undefined) return answerOf(refused);
-    return this.#swap(old.key, conf.value, { ...options, ifModifiedIndex: old.modifiedIndex });
+    const result = this.#preparer.preparePatch(request, old);
+    if (!result.ok) return result.answer;
+    const refused = await this.#refuseReferences(request, result.prepared);
+    if (refused !== undefined) return refused;
+    const ifModifiedIndex = old.modifiedIndex;
+    return this.#swap(old.key, result.prepared.value, { ...options, ifModifiedIndex });
   }
 
   async #swap(key: string, value: JsonObject, options: WriteOptions): Promise<Answer> {
     try {
-      const { item } = await this.#store.put(key, value, options);
-      return this.#envelope.written('compareAndSwap', 200, item);
+      const written = await this.#store.put(key, value, options);
+      return this.#envelope.written('compareAndSwap', 200, written);
     } catch (error) {
       if (!(error instanceof StoreError) || error.code !== 'CONFLICT') throw error;
       return refusal(503, 'value changed before overwritten');
@@ -180,101 +175,45 @@ export class ResourceHandler {
       const refused = await resource.refuseDelete?.(this.#store, id);
       if (refused !== undefined) return refusal(400, refused);
     }
-    const owned = resource.ownedPrefix?.(id);
-    if (owned !== undefined) await this.#store.deletePrefix(owned);
     const key = `${dir}/${id}`;
-    const deleted = await this.#store.delete(key);
-    return deleted === 0 ? KEY_NOT_FOUND : this.#envelope.deleted(key);
+    const owned = resource.ownedPrefix?.(id);
+    const result =
+      owned === undefined ? await this.#store.delete(key) : await this.#deleteWithOwned(key, owned);
+    return result.deleted === 0 ? KEY_NOT_FOUND : this.#envelope.deleted(key, result);
+  }
+
+  /** At once: nobody may see the one without the other. */
+  async #deleteWithOwned(key: string, prefix: string): Promise<DeleteResult> {
+    const item = await this.#store.get(key);
+    const { revision } = await this.#store.transact([
+      { kind: 'deleteBelow', prefix },
+      { kind: 'delete', key },
+    ]);
+    const previousIndex = item?.modifiedIndex ?? 0;
+    return { deleted: item === undefined ? 0 : 1, revision, previousIndex };
+  }
+
+  /** What APISIX says of the parent before it looks at the rest. */
+  async #refuseUnbound(request: ResourceRequest): Promise<Answer | undefined> {
+    const { resource, parent, id, body } = request;
+    if (!resource.refersFirst || parent === undefined) return undefined;
+    if (!isJsonObject(body)) return refusal(400, 'invalid configuration');
+    const refused = resource.bindParent?.(body, parent);
+    if (refused !== undefined) return refusal(400, refused);
+    return this.#preparer.refuseReferences(request, { id, value: body }, this.#store);
+  }
+
+  #refuseReferences(request: ResourceRequest, prepared: PreparedValue) {
+    return this.#preparer.refuseReferences(request, prepared, this.#store);
   }
 
   async #read({ resource, dir }: ResourceRequest, id: string) {
     return isId(resource, id) ? this.#store.get(`${dir}/${id}`) : undefined;
   }
-
-  async #refuseWrite(
-    { resource, consumer }: ResourceRequest,
-    id: string | undefined,
-    value: JsonObject,
-  ): Promise<Refusal | undefined> {
-    const { current: plugins, definitions } = this.#plugins;
-    try {
-      const write = { id, value, plugins, definitions, rules: this.#rules };
-      const warnings = validateWrite(resource, write);
-      for (const warning of warnings) this.#log.warn(`${warning}, accepting it: it is disabled`);
-    } catch (error) {
-      if (error instanceof ConfigError) return error.message;
-      throw error;
-    }
-    return resource.refuseWrite?.({ store: this.#store, plugins, id, value, consumer });
-  }
-}
-
-type Conf =
-  | { readonly ok: true; readonly id: string | undefined; readonly value: JsonObject }
-  | { readonly ok: false; readonly answer: Answer };
-
-/** The value of a write with its id in it, or why the two do not fit. */
-function readConf(
-  resource: Resource,
-  { id, body, needsId }: { id: string | undefined; body: unknown; needsId: boolean },
-): Conf {
-  const refuse = (message: string): Conf => ({ ok: false, answer: refusal(400, message) });
-  const label = RESOURCE_SINGULAR[resource.kind];
-  if (body === undefined) return refuse('missing configurations');
-  // Lua cannot tell an empty list from an empty object
-  const value: unknown = Array.isArray(body) && body.length === 0 ? {} : body;
-  if (!isJsonObject(value)) {
-    return refuse(`invalid configuration: wrong type: expected object, got ${luaTypeOf(value)}`);
-  }
-  if (resource.idSource !== 'id') return { ok: true, id, value };
-
-  const own = value['id'] ?? undefined;
-  if (!needsId) {
-    const hasId = id !== undefined || own !== undefined;
-    return hasId ? refuse(`wrong ${label} id, do not need it`) : { ok: true, id, value };
-  }
-  if (id === undefined && own === undefined) return refuse(missingId(resource));
-  if (id !== undefined && own !== undefined && asId(own) !== id) {
-    return refuse(`wrong ${label} id`);
-  }
-  // the schema has the last word on what an id may look like; those of secrets say nothing of it
-  if (resource.kind === 'secrets' && !isId(resource, id ?? asId(own))) {
-    return refuse(`wrong ${label} id`);
-  }
-  value['id'] = id ?? own;
-  return { ok: true, id: id ?? asId(own), value };
-}
-
-function asId(id: unknown): string {
-  return typeof id === 'string' || typeof id === 'number' ? String(id) : '';
-}
-
-function missingId(resource: Resource): string {
-  return `missing ${RESOURCE_SINGULAR[resource.kind]} id`;
-}
-
-function isId({ kind }: Resource, id: string): boolean {
-  return (kind === 'secrets' ? SECRET_ID_PATTERN : ID_PATTERN).test(id);
-}
-
-function answerOf(refused: Refusal): Answer {
-  return typeof refused === 'string' ? refusal(400, refused) : refused;
-}
-
-function withoutHidden({ hiddenFields }: Resource, item: StoredItem): StoredItem {
-  if (hiddenFields === undefined || !isJsonObject(item.value)) return item;
-  const shown = Object.entries(item.value).filter(([field]) => !hiddenFields.includes(field));
-  return { ...item, value: Object.fromEntries(shown) };
 }
 
 function readTtl(ttl: string | undefined): number | undefined | 'invalid' {
   if (ttl === undefined) return undefined;
   const seconds = ttl.trim() === '' ? Number.NaN : Number(ttl);
   return seconds > 0 && seconds < Number.MAX_SAFE_INTEGER ? Math.ceil(seconds) : 'invalid';
-}
-
-/** How APISIX's validator names a value's type. */
-function luaTypeOf(value: unknown): string {
-  if (value === null) return 'userdata';
-  return typeof value === 'object' ? 'table' : typeof value;
 }

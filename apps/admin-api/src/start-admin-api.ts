@@ -4,12 +4,17 @@ import { createServer as createHttpsServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import type { Tracer } from '@opentelemetry/api';
-import type { AdminConfig, GatewayConfig, ListenAddress } from '@polygate/chassis';
+import {
+  type AdminConfig,
+  createLogger,
+  type GatewayConfig,
+  type ListenAddress,
+} from '@polygate/chassis';
 import { type ConfigStore, MemoryStore } from '@polygate/config-store';
 import type { Logger } from '@polygate/plugin-sdk';
 import { PLUGIN_DEFINITIONS } from '@polygate/plugins/definitions';
 import { controlService, startGrpcServer } from '@polygate/rpc';
-import { type KeyRing, makeKeyRing, resolveAdminKeys } from './admin-key.ts';
+import { type KeyRing, makeKeyRing, resolveAdminKeys } from './keys/admin-key.ts';
 import { createApp } from './app.ts';
 import { encryptedStore } from './store/encrypted-store.ts';
 import { ControlService } from './control/control-service.ts';
@@ -21,6 +26,8 @@ export interface AdminApiOptions {
   /** Stays open: who made it closes it. */
   readonly store: ConfigStore;
   readonly log: Logger;
+  /** Where writes leave their line. Default: with the log, whatever its level is. */
+  readonly auditLog?: Logger;
   /** Reads the plugin lists of the configuration file again; rejects when they break a rule. */
   readonly loadPluginList: () => Promise<PluginNames> | PluginNames;
   readonly tracer?: Tracer | undefined;
@@ -66,7 +73,11 @@ export async function startAdminApi(options: AdminApiOptions): Promise<AdminApi>
     control.reloadPlugins({ generation, names: [...names] }),
   );
   const keyRing = await openKeyRing(config, log);
-  const app = createApp({ config, store, standaloneStore, log, plugins, control, keyRing, tracer });
+  const stores = { store, rawStore: options.store, standaloneStore };
+  const { logFormat: format } = config.polygate;
+  const auditLog =
+    options.auditLog ?? createLogger({ level: 'info', format, service: 'admin-api' });
+  const app = createApp({ config, ...stores, log, auditLog, plugins, control, keyRing, tracer });
 
   const handle = app.callback();
   const server = await makeServer(config.admin, (request, response) => {

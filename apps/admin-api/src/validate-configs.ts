@@ -3,7 +3,7 @@ import { type Answer, refusal } from './answer.ts';
 import { isJsonObject, type JsonObject } from './json-object.ts';
 import type { PluginSets } from './plugins/plugin-sets.ts';
 import { findResource } from './resources/resources.ts';
-import { validateWrite, type WriteRules } from './validate-write.ts';
+import { validateWrite, type WriteRules } from './writes/validate-write.ts';
 
 export interface Fault {
   readonly resource_type: string;
@@ -93,7 +93,7 @@ function itemFault(
 /** Credentials stand among the consumers, with the consumer's name in their ids. */
 function kindOf(kind: string, { id }: JsonObject): string {
   const isCredential = typeof id === 'string' && id.includes('/credentials/');
-  if (kind === 'credentials') return '';
+  if (kind === 'credentials' || kind === 'graphql_cost_decorations') return '';
   return kind === 'consumers' && isCredential ? 'credentials' : kind;
 }
 

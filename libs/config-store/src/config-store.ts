@@ -41,6 +41,66 @@ export interface WriteOptions {
 export interface WriteResult {
   readonly item: StoredItem;
   readonly created: boolean;
+  /** The modifiedIndex of what was replaced; 0 where there was nothing. */
+  readonly previousIndex: number;
+}
+
+export interface DeleteResult {
+  /** Items. */
+  readonly deleted: number;
+  /** Of the store, after the deletion; of no meaning where nothing was deleted. */
+  readonly revision: number;
+  /** The modifiedIndex of the one item; 0 where there was nothing, and for a prefix. */
+  readonly previousIndex: number;
+}
+
+/** One step of a transaction. `deleteBelow` takes a prefix, which ends with a slash. */
+export type Operation =
+  | { readonly kind: 'put'; readonly key: string; readonly value: unknown }
+  | { readonly kind: 'delete'; readonly key: string }
+  | { readonly kind: 'deleteBelow'; readonly prefix: string };
+
+/** What a transaction was decided on: it happens only where all of this still holds. */
+export interface Guards {
+  /** modifiedIndex by key; 0: there is no such item. */
+  readonly items?: ReadonlyMap<string, number>;
+  /** Nothing below these prefixes was written after the revision `since`. Deletions do not count. */
+  readonly unwritten?: { readonly prefixes: readonly string[]; readonly since: number };
+}
+
+export interface RevisionChange {
+  readonly key: string;
+  readonly kind: 'put' | 'delete';
+}
+
+/** What happened in one revision, without the values. */
+export interface RevisionEntry {
+  readonly revision: number;
+  /** The first ones of `total`, at most CHANGES_SHOWN_MAX. */
+  readonly changes: readonly RevisionChange[];
+  readonly total: number;
+}
+
+/** A transaction changes up to ten thousand items: their keys would fill an answer. */
+export const CHANGES_SHOWN_MAX = 100;
+
+export interface HistoryQuery {
+  /** Of this item only. */
+  readonly key?: string;
+  /** Only revisions smaller than this one. */
+  readonly before?: number;
+  /** How many revisions at most. */
+  readonly limit: number;
+  readonly signal?: AbortSignal | undefined;
+}
+
+export interface History {
+  /** Newest first. */
+  readonly entries: readonly RevisionEntry[];
+  /** Where to go on, as `before`; undefined where nothing older is kept or looked at. */
+  readonly nextBefore: number | undefined;
+  /** The store can be read at this revision and every later one. */
+  readonly oldest: number;
 }
 
 /**
@@ -64,10 +124,23 @@ export interface ConfigStore {
    * that is an object. `dir` as `/routes`.
    */
   push(dir: string, value: unknown, options?: WriteOptions): Promise<WriteResult & { id: string }>;
-  /** The number of items deleted: 0 or 1. */
-  delete(key: string): Promise<number>;
-  /** Deletes everything below `prefix` (which ends with a slash); answers how many items. */
-  deletePrefix(prefix: string): Promise<number>;
+  delete(key: string): Promise<DeleteResult>;
+  /** Deletes everything below `prefix`, which ends with a slash. */
+  deletePrefix(prefix: string): Promise<DeleteResult>;
+  /**
+   * Does all of it in one revision, or nothing; answers that revision, which is the present one
+   * where nothing was there to do. No two operations may concern the same item. Rejects with
+   * StoreError CONFLICT when a guard does not hold, and TOO_MANY or TOO_LARGE for more than the
+   * store takes at once. After UNAVAILABLE it may have happened or not.
+   */
+  transact(operations: readonly Operation[], guards?: Guards): Promise<{ revision: number }>;
+  /**
+   * `list` as it was at a revision. Rejects with StoreError COMPACTED when that is no longer kept,
+   * and FUTURE when the store has not come there yet.
+   */
+  listAt(prefix: string, revision: number): Promise<StoredItem[]>;
+  /** Which revisions changed what, as far back as the store keeps it and is ready to look. */
+  history(query: HistoryQuery): Promise<History>;
   /**
    * All changes below the store's prefix, until `signal` aborts or the store is closed. Never ends
    * otherwise: it reconnects and resumes where it was.

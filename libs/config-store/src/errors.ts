@@ -12,6 +12,12 @@ export const STORE_ERRORS = {
   READ_ONLY: { retryable: false },
   /** The value is larger than the store takes. */
   TOO_LARGE: { retryable: false },
+  /** The transaction has more operations or guards than the store takes. */
+  TOO_MANY: { retryable: false },
+  /** What was at this revision is no longer kept. */
+  COMPACTED: { retryable: false },
+  /** The store has not come to this revision yet. */
+  FUTURE: { retryable: false },
 } as const;
 
 export type StoreErrorCode = keyof typeof STORE_ERRORS;

@@ -1,6 +1,13 @@
 export type {
   Change,
   ConfigStore,
+  DeleteResult,
+  Guards,
+  History,
+  HistoryQuery,
+  Operation,
+  RevisionChange,
+  RevisionEntry,
   StoredItem,
   WatchEvent,
   WriteOptions,

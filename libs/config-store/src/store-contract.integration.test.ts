@@ -74,6 +74,7 @@ for (const { name, run, open } of writable) {
       const first = await store.put('/routes/1', { v: 1 });
       await store.put('/routes/2', {});
       const second = await store.put('/routes/1', { v: 2 });
+      expect([first.previousIndex, second.previousIndex]).toEqual([0, first.item.modifiedIndex]);
       expect(second.created).toBe(false);
       expect(second.item.createdIndex).toBe(first.item.createdIndex);
       expect(second.item.modifiedIndex).toBe(first.item.modifiedIndex + 2);
@@ -83,8 +84,13 @@ for (const { name, run, open } of writable) {
     contract('knows no item that was never put or was deleted', async (store) => {
       expect(await store.get('/routes/1')).toBeUndefined();
       await store.put('/routes/1', {});
-      expect(await store.delete('/routes/1')).toBe(1);
-      expect(await store.delete('/routes/1')).toBe(0);
+      const { item } = await store.put('/routes/1', { v: 2 });
+      expect(await store.delete('/routes/1')).toEqual({
+        deleted: 1,
+        revision: item.modifiedIndex + 1,
+        previousIndex: item.modifiedIndex,
+      });
+      expect(await store.delete('/routes/1')).toMatchObject({ deleted: 0, previousIndex: 0 });
       expect(await store.get('/routes/1')).toBeUndefined();
       expect((await store.put('/routes/1', {})).created).toBe(true);
     });
@@ -145,8 +151,12 @@ for (const { name, run, open } of writable) {
       for (const key of ['/routes/1', '/routes/2', '/services/1']) await store.put(key, {});
       const watch = recordWatch(store);
       await watch.until(() => watch.resyncs.length === 1);
-      expect(await store.deletePrefix('/routes/')).toBe(2);
-      expect(await store.deletePrefix('/routes/')).toBe(0);
+      const { revision } = await store.list('/');
+      expect(await store.deletePrefix('/routes/')).toMatchObject({
+        deleted: 2,
+        revision: revision + 1,
+      });
+      expect(await store.deletePrefix('/routes/')).toMatchObject({ deleted: 0 });
       await watch.until(() => watch.changes.length === 2);
       const revisions = watch.changes.map((c) => c.kind === 'delete' && c.revision);
       expect(new Set(revisions).size).toBe(1);
@@ -252,6 +262,7 @@ describe('FileStore', () => {
       () => store.push('/routes', {}),
       () => store.delete('/routes/1'),
       () => store.deletePrefix('/routes/'),
+      () => store.transact([{ kind: 'put', key: '/routes/1', value: {} }]),
     ];
     for (const attempt of attempts) {
       await expect(attempt()).rejects.toMatchObject({ code: 'READ_ONLY' });

@@ -64,8 +64,8 @@ test('a data plane is listed with what it reports, and forgotten when it leaves'
       applied_at: expect.any(Number),
       rejected_total: 2,
       rejected: [
-        { key: '/routes/1', revision: 7, reason: 'bad', keeps_older_version: true },
         { key: '/routes/2', revision: 8, reason: 'x'.repeat(500), keeps_older_version: false },
+        { key: '/routes/1', revision: 7, reason: 'bad', keeps_older_version: true },
       ],
       plugin_set: { generation: 3, names: ['key-auth', 'echo'] },
     },

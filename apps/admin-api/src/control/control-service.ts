@@ -38,6 +38,8 @@ export class ControlService {
   readonly #connections = new Map<string, Connection>();
   /** Streams that have not said hello. */
   readonly #strangers = new Set<Stream>();
+  readonly #listeners = new Set<() => void>();
+  #isTelling = false;
   #lastReload: ReloadPlugins | undefined;
 
   constructor({ log, dataPlanesMax = 1000, helloTimeoutMs = 10_000 }: ControlServiceOptions) {
@@ -50,6 +52,12 @@ export class ControlService {
   /** In the order in which they connected. */
   list(): DataPlane[] {
     return Array.from(this.#connections.values(), ({ dataPlane }) => dataPlane);
+  }
+
+  /** Called soon after a data plane reported or went, until the function that is given back is. */
+  onChange(listener: () => void): () => void {
+    this.#listeners.add(listener);
+    return () => void this.#listeners.delete(listener);
   }
 
   /** To all that are connected, and to each that connects from now on. */
@@ -84,6 +92,7 @@ export class ControlService {
       const { report } = message;
       if (connection !== undefined) {
         note(connection.dataPlane, report);
+        this.#tellListeners();
       } else if (report?.$case === 'hello' && report.value.instanceId !== '') {
         clearTimeout(timer);
         this.#strangers.delete(stream);
@@ -120,6 +129,17 @@ export class ControlService {
     if (this.#connections.get(id) !== connection) return;
     this.#connections.delete(id);
     this.#log.info(`data plane ${id} disconnected`);
+    this.#tellListeners();
+  }
+
+  /** Once for all that comes in one turn: many data planes report the same revision at once. */
+  #tellListeners(): void {
+    if (this.#isTelling || this.#listeners.size === 0) return;
+    this.#isTelling = true;
+    setImmediate(() => {
+      this.#isTelling = false;
+      for (const listener of [...this.#listeners]) listener();
+    });
   }
 
   #send(stream: Stream, value: ReloadPlugins): void {

@@ -16,7 +16,7 @@ export interface DataPlane {
   applied_revision: number | null;
   applied_at: number | null;
   rejected_total: number;
-  /** The first ones of `rejected_total`. */
+  /** The newest ones of `rejected_total`. */
   rejected: readonly RejectedObject[];
   plugin_set: { readonly generation: number; readonly names: readonly string[] } | null;
 }
@@ -46,7 +46,8 @@ export function noteApplied(dataPlane: DataPlane, { revision, rejected }: Applie
   dataPlane.applied_revision = revision;
   dataPlane.applied_at = nowSeconds();
   dataPlane.rejected_total = rejected.length;
-  dataPlane.rejected = rejected.slice(0, REJECTED_MAX).map((item) => ({
+  const newestFirst = rejected.toSorted((a, b) => b.revision - a.revision);
+  dataPlane.rejected = newestFirst.slice(0, REJECTED_MAX).map((item) => ({
     key: cut(item.key),
     revision: item.revision,
     reason: cut(item.reason),

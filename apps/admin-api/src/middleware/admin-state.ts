@@ -6,7 +6,7 @@ import type { Answer } from '../answer.ts';
 export interface AdminState {
   /** Who asks; undefined where no key is required. */
   adminKey?: AdminKey;
-  /** What the last part of a write was. */
+  /** What the request has changed. */
   written?: Answer['written'];
 }
 

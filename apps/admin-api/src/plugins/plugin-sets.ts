@@ -1,5 +1,6 @@
 import type { ConfigStore } from '@polygate/config-store';
 import type { Logger } from '@polygate/plugin-sdk';
+import type { Written } from '../answer.ts';
 import { isJsonObject } from '../json-object.ts';
 import {
   buildPluginSet,
@@ -47,24 +48,28 @@ export class PluginSets {
 
   /**
    * Reads the list, writes it to the store, uses it and tells listeners; one reload at a time.
-   * Rejects, and keeps the set in use, when the file or the store fails.
+   * Resolves with what it wrote. Rejects, and keeps the set in use, when the file or the store fails.
    */
-  reload(): Promise<PluginSet> {
+  reload(): Promise<Written> {
     const reloaded = this.#lastReload.then(() => this.#reload());
     // the next one starts whether this one failed or not; its caller hears of the failure
     this.#lastReload = reloaded.catch(() => undefined);
     return reloaded;
   }
 
-  async #reload(): Promise<PluginSet> {
+  async #reload(): Promise<Written> {
     const listed = await this.#options.load();
     const generation = Math.max(Date.now(), this.#current.generation + 1);
     const next = this.#build(listed, generation);
-    await this.#options.store.put(PLUGINS_KEY, next.stored);
+    const { item, previousIndex } = await this.#options.store.put(PLUGINS_KEY, next.stored);
     this.#current = next;
     this.#options.log.info(`reloaded ${next.names.length} plugins, generation ${generation}`);
     for (const listener of this.#listeners) listener(next);
-    return next;
+    return {
+      key: PLUGINS_KEY,
+      revision: item.modifiedIndex,
+      previousRevision: previousIndex,
+    };
   }
 
   #build(listed: PluginNames, generation: number): PluginSet {

@@ -12,11 +12,11 @@ export const credentials: Resource = {
 };
 
 async function refuseWrite(context: WriteContext): Promise<Refusal | undefined> {
-  const { store, plugins, id, value, consumer } = context;
-  const owner = { username: String(consumer), credentialId: id };
+  const { store, plugins, id, value, parent } = context;
+  const owner = { username: String(parent), credentialId: id };
   const keys = consumerKeysOf(plugins.enabled);
   const duplicate = await findDuplicateCredential(store, { ...owner, value, keys });
   if (duplicate !== undefined) return duplicate;
-  const isThere = (await store.get(`/consumers/${consumer}`)) !== undefined;
+  const isThere = (await store.get(`/consumers/${parent}`)) !== undefined;
   return isThere ? undefined : refusal(404, 'consumer not found');
 }

@@ -3,6 +3,7 @@ import { consumerGroups } from './consumer-groups.ts';
 import { consumers } from './consumers.ts';
 import { credentials } from './credentials.ts';
 import { globalRules } from './global-rules.ts';
+import { graphqlCostDecorations } from './graphql-cost-decorations.ts';
 import { pluginConfigs } from './plugin-configs.ts';
 import { pluginMetadata } from './plugin-metadata.ts';
 import { protos } from './protos.ts';
@@ -28,6 +29,7 @@ const RESOURCES = {
   protos,
   secrets,
   stream_routes: streamRoutes,
+  graphql_cost_decorations: graphqlCostDecorations,
 } as const satisfies Readonly<Record<ResourceKind, Resource>>;
 
 /** The kind that a path names, if there is one. */

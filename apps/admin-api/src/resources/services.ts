@@ -15,6 +15,8 @@ export const services: Resource = {
   refuseWrite: async ({ store, value }) =>
     (await findDanglingCertificate(store, value['upstream'])) ??
     findDanglingReference(store, value, [UPSTREAM_REFERENCE]),
+  ownedPrefix: (id) => `/services/${id}/graphql_cost_decorations/`,
+  reclaimsOwned: true,
   refuseDelete: (store, id) =>
     findUser(store, id, 'this service directly', [
       { kind: 'routes', label: 'route', uses: usesByField('service_id') },

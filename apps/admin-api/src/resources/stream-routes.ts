@@ -1,11 +1,11 @@
-import type { ConfigStore } from '@polygate/config-store';
-import { isJsonObject } from '../json-object.ts';
+import { isJsonObject, type JsonObject } from '../json-object.ts';
 import {
   findDanglingReference,
   findUser,
   type Reference,
   UPSTREAM_REFERENCE,
 } from '../references.ts';
+import type { ReadableStore } from '../store/readable-store.ts';
 import type { Resource, WriteContext } from './resource.ts';
 
 const references: readonly Reference[] = [
@@ -43,15 +43,20 @@ async function refuseSuperior({ store, id, value }: WriteContext): Promise<strin
   );
 }
 
-async function refuseDelete(store: ConfigStore, id: string): Promise<string | undefined> {
+async function refuseDelete(store: ReadableStore, id: string): Promise<string | undefined> {
   const used = await findUser(store, id, 'this stream route directly', [
     {
       kind: 'stream_routes',
       label: 'stream route',
-      uses: ({ protocol }) => (superiorOf(protocol) === id ? 'itself' : undefined),
+      uses: usesSuperior,
     },
   ]);
   return used?.replace(/ it now$/, ' it as superior_id');
+}
+
+function usesSuperior({ protocol }: JsonObject) {
+  const id = superiorOf(protocol);
+  return id === undefined ? [] : [{ id, by: 'itself' } as const];
 }
 
 function superiorOf(protocol: unknown): string | undefined {

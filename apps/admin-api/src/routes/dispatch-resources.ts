@@ -3,7 +3,7 @@ import { type Answer, refusal } from '../answer.ts';
 import { type Arguments, readArguments } from '../listing.ts';
 import { type AdminContext, type Next, respond } from '../middleware/admin-state.ts';
 import { describePlugins } from '../plugins/describe-plugins.ts';
-import { readJsonBody } from '../request-body.ts';
+import { readJsonBody } from '../body/request-body.ts';
 import type { ResourceHandler } from '../resource-handler.ts';
 import type { ResourceMethod } from '../resources/resource.ts';
 import { findResource } from '../resources/resources.ts';
@@ -43,6 +43,10 @@ export function dispatchResources(options: DispatchOptions) {
     const address = readResourcePath(path);
     if (address.kind === 'stream_routes' && !hasStreamMode) {
       respond(ctx, refusal(400, 'stream mode is disabled, can not add stream routes'));
+      return;
+    }
+    if (path[0] === 'graphql_cost_decorations') {
+      respond(ctx, refusal(400, 'missing service id'));
       return;
     }
     const resource = path[0] === 'credentials' ? undefined : findResource(address.kind);

@@ -7,10 +7,10 @@ import { readArguments } from '../listing.ts';
 import { type AdminState, respond } from '../middleware/admin-state.ts';
 import { listPlugins } from '../plugins/describe-plugins.ts';
 import type { PluginSets } from '../plugins/plugin-sets.ts';
-import { readConfigsBody, readJsonBody } from '../request-body.ts';
+import { readConfigsBody, readJsonBody } from '../body/request-body.ts';
 import { validateAgainstSchema } from '../schemas.ts';
 import { validateConfigs } from '../validate-configs.ts';
-import type { WriteRules } from '../validate-write.ts';
+import type { WriteRules } from '../writes/validate-write.ts';
 
 export interface NamedRoutesOptions {
   readonly plugins: PluginSets;
@@ -29,8 +29,8 @@ export function namedRoutes(options: NamedRoutesOptions): Middleware<AdminState>
   );
   router.put('/plugins/reload', async (ctx) => {
     try {
-      await plugins.reload();
-      respond(ctx, { status: 200, body: 'done', written: { key: '/plugins' } });
+      const written = await plugins.reload();
+      respond(ctx, { status: 200, body: 'done', written: [written] });
     } catch (error) {
       const why = error instanceof Error ? error.message : String(error);
       log.error(`the plugins stay as they are, their reload failed: ${why}`);

@@ -50,6 +50,25 @@ test('a document is taken as a whole, and its digest says that it is known', asy
   expect(await keys()).toEqual([]);
 });
 
+test('a document has a revision, and nobody waits for it', async () => {
+  const { headers } = await put({ routes: [route('r1')] });
+  expect(headers.get('x-polygate-revision')).toBe(String((await store.list('/')).revision));
+  const waited = await api.call(
+    'PUT',
+    '/configs?wait=applied',
+    {},
+    { headers: { 'X-Digest': 'w' } },
+  );
+  expect([waited.status, waited.body.error_msg]).toEqual([
+    400,
+    expect.stringContaining('not in standalone mode'),
+  ]);
+  expect(await keys()).toEqual(['/routes/r1']);
+  for (const path of ['/polygate/transaction', '/polygate/rollback/1']) {
+    expect((await api.call('POST', path, { changes: [] })).status).toBe(404);
+  }
+});
+
 test('a document may come and go as YAML', async () => {
   const yaml =
     'routes:\n  - { id: r2, uri: /r2, upstream: { type: roundrobin, nodes: { a: 1 } } }\n';

@@ -4,7 +4,7 @@ import { type Answer, refusal } from '../answer.ts';
 import { isJsonObject, type JsonObject } from '../json-object.ts';
 import type { PluginSets } from '../plugins/plugin-sets.ts';
 import { findFaults } from '../validate-configs.ts';
-import type { WriteRules } from '../validate-write.ts';
+import type { WriteRules } from '../writes/validate-write.ts';
 
 export interface StandaloneConfigsOptions {
   readonly store: MemoryStore;
@@ -58,11 +58,13 @@ export class StandaloneConfigs {
     if (typeof next === 'string') return refusal(400, next);
 
     const { items } = readStandalone(next);
+    const previousRevision = store.revision;
     store.replace(items, { trustsModifiedIndex: true });
     next[LAST_MODIFIED] = Math.floor(Date.now() / 1000);
     next[DIGEST] = digest;
     this.#document = next;
-    return { status: 202, headers: this.#metadata(), written: { key: '/' } };
+    const written = [{ key: '/', revision: store.revision, previousRevision }];
+    return { status: 202, headers: this.#metadata(), written };
   }
 
   #metadata(): Record<string, string> {

@@ -5,10 +5,10 @@ import { type Answer, refusal } from '../answer.ts';
 import { isJsonObject } from '../json-object.ts';
 import { type AdminState, respond } from '../middleware/admin-state.ts';
 import type { PluginSets } from '../plugins/plugin-sets.ts';
-import { readConfigsBody } from '../request-body.ts';
+import { readConfigsBody } from '../body/request-body.ts';
 import { type StandaloneConfigs, withoutIndexes } from './standalone-configs.ts';
 import { validateConfigs } from '../validate-configs.ts';
-import type { WriteRules } from '../validate-write.ts';
+import type { WriteRules } from '../writes/validate-write.ts';
 
 export interface StandaloneRoutesOptions {
   readonly configs: StandaloneConfigs;

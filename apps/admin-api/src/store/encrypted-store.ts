@@ -41,6 +41,17 @@ export function encryptedStore({ store, encryption, plugins, log }: EncryptedSto
     push: (dir, value, writeOptions) => store.push(dir, encrypt(`${dir}/`, value), writeOptions),
     delete: (key) => store.delete(key),
     deletePrefix: (prefix) => store.deletePrefix(prefix),
+    transact: (operations, guards) =>
+      store.transact(
+        operations.map((operation) =>
+          operation.kind === 'put'
+            ? { ...operation, value: encrypt(operation.key, operation.value) }
+            : operation,
+        ),
+        guards,
+      ),
+    listAt: async (prefix, revision) => (await store.listAt(prefix, revision)).map(decrypt),
+    history: (query) => store.history(query),
     watch: (signal) => store.watch(signal),
     close: () => store.close(),
   };

@@ -12,7 +12,10 @@ export interface ItemRow {
   readonly modifiedIndex: number;
 }
 
-/** A row of `changes`; `text` is null where the item was deleted. */
+/**
+ * A row of `changes`; `text` is null where the item was deleted. Rows up to the position's
+ * `compacted` are no changes any more: each is the version of an item that a later row replaced.
+ */
 export interface ChangeRow {
   readonly revision: number;
   readonly key: string;
@@ -22,7 +25,7 @@ export interface ChangeRow {
 
 // "PGCF": a database of something else is refused, not overwritten.
 const APPLICATION_ID = 0x50474346;
-const SCHEMA_VERSION = 1;
+const SCHEMA_VERSION = 2;
 
 const SCHEMA = `
   CREATE TABLE items (
@@ -40,6 +43,7 @@ const SCHEMA = `
     created_index INTEGER NOT NULL,
     PRIMARY KEY (revision, key)
   ) WITHOUT ROWID;
+  CREATE INDEX changes_key ON changes (key, revision);
   CREATE TABLE position (
     only_row INTEGER PRIMARY KEY CHECK (only_row = 1),
     revision INTEGER NOT NULL,
@@ -47,6 +51,14 @@ const SCHEMA = `
   );
   INSERT INTO position VALUES (1, 1, 1);
   PRAGMA application_id = ${APPLICATION_ID};
+  PRAGMA user_version = ${SCHEMA_VERSION};
+`;
+
+/** The history of version 1 cannot be read at a revision: it begins anew. */
+const FROM_VERSION_1 = `
+  DELETE FROM changes;
+  UPDATE position SET compacted = revision;
+  CREATE INDEX changes_key ON changes (key, revision);
   PRAGMA user_version = ${SCHEMA_VERSION};
 `;
 
@@ -64,10 +76,28 @@ const QUERIES = {
     ORDER BY revision, key`,
   pageEnd: `SELECT max(revision) AS value FROM
     (SELECT revision FROM changes WHERE revision > ? ORDER BY revision LIMIT ?)`,
-  trim: 'DELETE FROM changes WHERE revision <= ?',
-  oldest: 'SELECT min(revision) AS value FROM changes',
+  // An item that was written before the history begins: its version joins the history when the
+  // next one replaces it, so that the store can be read as it was.
+  keep: 'INSERT OR IGNORE INTO changes VALUES (?, ?, ?, ?)',
+  nextOf: 'SELECT min(revision) AS value FROM changes WHERE key = ? AND revision > ?',
+  dropBefore: `DELETE FROM changes WHERE key = ? AND revision < ?
+    RETURNING length(CAST(text AS BLOB)) AS bytes`,
+  dropAt: `DELETE FROM changes WHERE key = ? AND revision = ?
+    RETURNING length(CAST(text AS BLOB)) AS bytes`,
+  oldest: 'SELECT min(revision) AS value FROM changes WHERE revision > ?',
   size: 'SELECT sum(length(CAST(text AS BLOB))) AS value FROM changes',
-  sizeUpTo: `SELECT sum(length(CAST(text AS BLOB))) AS value FROM changes WHERE revision <= ?`,
+  unchangedSince: `SELECT ${ITEM} FROM items WHERE key > ? AND key < ? AND modified_index <= ?`,
+  // Of items that were changed after the revision, the last version until then.
+  versionsAt: `SELECT key, text, created_index AS createdIndex, revision AS modifiedIndex
+    FROM changes AS c WHERE key > ?1 AND key < ?2 AND revision <= ?3 AND text IS NOT NULL
+    AND EXISTS (SELECT 1 FROM changes WHERE key = c.key AND revision > ?3)
+    AND revision = (SELECT max(revision) FROM changes WHERE key = c.key AND revision <= ?3)`,
+  writtenAfter: `SELECT 1 AS value FROM items WHERE key > ? AND key < ? AND modified_index > ?
+    LIMIT 1`,
+  historyOf: `SELECT revision, count(*) AS total FROM changes WHERE revision > ?1 AND revision < ?2
+    AND (?3 IS NULL OR key = ?3) GROUP BY revision ORDER BY revision DESC LIMIT ?4`,
+  changesOf: `SELECT key, text IS NULL AS deleted FROM changes
+    WHERE revision = ?1 AND (?2 IS NULL OR key = ?2) ORDER BY key LIMIT ?3`,
   position: 'SELECT revision, compacted FROM position',
   move: 'UPDATE position SET revision = ?, compacted = ?',
 } as const;
@@ -102,8 +132,9 @@ export class EmbeddedDatabase {
     return this.first<{ value: number | null }>(query, ...parameters)?.value ?? undefined;
   }
 
-  run(query: keyof typeof QUERIES, ...parameters: Parameter[]): void {
-    this.#statements[query].run(...parameters);
+  /** Answers how many rows it changed. */
+  run(query: keyof typeof QUERIES, ...parameters: Parameter[]): number {
+    return Number(this.#statements[query].run(...parameters).changes);
   }
 
   /** All of `work` or nothing; returns once it is on the disk. */
@@ -181,6 +212,10 @@ function prepareSchema(database: DatabaseSync, file: string): void {
     throw new StoreError('UNAVAILABLE', `embedded store: ${file} is a database of something else`);
   }
   const version = pragma('user_version');
+  if (version === 1) {
+    database.exec(FROM_VERSION_1);
+    return;
+  }
   if (version !== SCHEMA_VERSION) {
     const message = `embedded store: ${file} has version ${version}, not ${SCHEMA_VERSION}`;
     throw new StoreError('UNAVAILABLE', message);

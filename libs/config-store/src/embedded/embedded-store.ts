@@ -2,6 +2,11 @@ import assert from 'node:assert';
 import type {
   Change,
   ConfigStore,
+  DeleteResult,
+  Guards,
+  History,
+  HistoryQuery,
+  Operation,
   StoredItem,
   WatchEvent,
   WriteOptions,
@@ -14,6 +19,7 @@ import {
   textBytes,
   toEmbeddedError,
 } from './embedded-database.ts';
+import { EmbeddedHistory, type Position } from './embedded-history.ts';
 import { StoreError } from '../errors.ts';
 import { createPulse } from '../pulse.ts';
 import {
@@ -31,9 +37,12 @@ export interface EmbeddedStoreOptions {
   /** Path of the SQLite file, or `:memory:`. */
   readonly file: string;
   readonly log: StoreLog;
-  /** Revisions a slow watcher may lag behind before it gets a resync. Default 10,000. */
+  /**
+   * Revisions that are kept: to be read and gone back to, and for slow watchers, which get a resync
+   * beyond them. Default 10,000.
+   */
   readonly historyRevisionsMax?: number;
-  /** Bytes of values kept for slow watchers. Default 64 MiB. */
+  /** Bytes of values kept in that history. Default 64 MiB. */
   readonly historyBytesMax?: number;
 }
 
@@ -55,33 +64,25 @@ export function openEmbeddedStore(options: EmbeddedStoreOptions): EmbeddedStore 
   return new EmbeddedStore(options);
 }
 
-interface Position {
-  /** Of the last write. Begins at 1, as etcd's. */
-  readonly revision: number;
-  /** Changes up to this one are no longer kept. */
-  readonly compacted: number;
-}
-
 export class EmbeddedStore implements ConfigStore {
   readonly writable = true;
   readonly #database: EmbeddedDatabase;
   readonly #log: StoreLog;
-  readonly #historyRevisionsMax: number;
-  readonly #historyBytesMax: number;
+  readonly #history: EmbeddedHistory;
   readonly #pulse = createPulse();
   readonly #closing = new AbortController();
   #position: Position;
-  #historyBytes: number;
   #nextExpiryMs = Infinity;
   #expiryTimer: NodeJS.Timeout | undefined;
 
   constructor(options: EmbeddedStoreOptions) {
     this.#log = options.log;
-    this.#historyRevisionsMax = options.historyRevisionsMax ?? HISTORY_REVISIONS_MAX;
-    this.#historyBytesMax = options.historyBytesMax ?? HISTORY_BYTES_MAX;
     this.#database = new EmbeddedDatabase(options.file);
     this.#position = this.#storedPosition();
-    this.#historyBytes = this.#database.value('size') ?? 0;
+    this.#history = new EmbeddedHistory(this.#database, {
+      revisionsMax: options.historyRevisionsMax ?? HISTORY_REVISIONS_MAX,
+      bytesMax: options.historyBytesMax ?? HISTORY_BYTES_MAX,
+    });
     this.#scheduleExpiry();
   }
 
@@ -123,19 +124,42 @@ export class EmbeddedStore implements ConfigStore {
     );
   }
 
-  delete(key: string): Promise<number> {
+  delete(key: string): Promise<DeleteResult> {
     return this.#attempt(() => {
       assertKey(key);
       const row = this.#database.first<ItemRow>('get', key);
-      return this.#deleteRows(row ? [row] : []);
+      return { ...this.#deleteRows(row ? [row] : []), previousIndex: row?.modifiedIndex ?? 0 };
     });
   }
 
-  deletePrefix(prefix: string): Promise<number> {
+  deletePrefix(prefix: string): Promise<DeleteResult> {
     return this.#attempt(() => {
       const rows = this.#database.all<ItemRow>('below', ...boundsOf(prefix));
-      return this.#deleteRows(rows);
+      return { ...this.#deleteRows(rows), previousIndex: 0 };
     });
+  }
+
+  transact(operations: readonly Operation[], guards: Guards = {}): Promise<{ revision: number }> {
+    return this.#attempt(() => {
+      const steps = operations.map(prepare);
+      return this.#write(() => {
+        this.#check(guards);
+        const before = this.#position.revision;
+        for (const step of steps) this.#doStep(step, before + 1);
+        return { revision: this.#position.revision };
+      });
+    });
+  }
+
+  listAt(prefix: string, revision: number): Promise<StoredItem[]> {
+    return this.#attempt(() => {
+      const rows = this.#history.rowsAt(boundsOf(prefix), revision, this.#position);
+      return rows.map(parseItem).sort(byCreatedIndex);
+    });
+  }
+
+  history(query: HistoryQuery): Promise<History> {
+    return this.#attempt(() => this.#history.list(query, this.#position));
   }
 
   async *watch(signal: AbortSignal): AsyncGenerator<WatchEvent, void, void> {
@@ -190,11 +214,11 @@ export class EmbeddedStore implements ConfigStore {
 
   /** One transaction, then wakes the watchers. A failed one leaves no trace. */
   #write<T>(work: () => T): T {
-    const before = { position: this.#position, historyBytes: this.#historyBytes };
+    const before = { position: this.#position, historyBytes: this.#history.bytes };
     try {
       const result = this.#database.transaction(() => {
         const value = work();
-        this.#trimHistory();
+        this.#position = this.#history.trim(this.#position);
         this.#database.run('move', this.#position.revision, this.#position.compacted);
         return value;
       });
@@ -202,7 +226,7 @@ export class EmbeddedStore implements ConfigStore {
       return result;
     } catch (error) {
       this.#position = before.position;
-      this.#historyBytes = before.historyBytes;
+      this.#history.bytes = before.historyBytes;
       throw error;
     } finally {
       this.#scheduleExpiry();
@@ -215,48 +239,72 @@ export class EmbeddedStore implements ConfigStore {
       throw new StoreError('CONFLICT', `${key} is not at revision ${ifModifiedIndex}`);
     }
     this.#advance();
+    const expiresAtMs = ttlSeconds === undefined ? null : Date.now() + ttlSeconds * 1000;
+    const row = this.#store({ key, text, previous, expiresAtMs });
+    const previousIndex = previous?.modifiedIndex ?? 0;
+    return { item: parseItem(row), created: previous === undefined, previousIndex };
+  }
+
+  /** At the present revision. */
+  #store({ key, text, previous, expiresAtMs }: Stored): ItemRow {
     const modifiedIndex = this.#position.revision;
     const createdIndex = previous?.createdIndex ?? modifiedIndex;
-    const expiresAtMs = ttlSeconds === undefined ? null : Date.now() + ttlSeconds * 1000;
     this.#database.run('put', key, text, createdIndex, modifiedIndex, expiresAtMs);
-    this.#database.run('log', modifiedIndex, key, text, createdIndex);
-    this.#historyBytes += textBytes(text);
-    const item = parseItem({ key, text, createdIndex, modifiedIndex });
-    return { item, created: previous === undefined };
+    this.#history.log(modifiedIndex, { key, text, createdIndex, previous });
+    return { key, text, createdIndex, modifiedIndex };
   }
 
   /** All in one revision, as etcd does. */
-  #deleteRows(rows: readonly ItemRow[]): number {
-    if (rows.length === 0) return 0;
+  #deleteRows(rows: readonly ItemRow[]): { deleted: number; revision: number } {
+    if (rows.length === 0) return { deleted: 0, revision: this.#position.revision };
     return this.#write(() => {
       this.#advance();
-      for (const { key, createdIndex } of rows) {
-        this.#database.run('delete', key);
-        this.#database.run('log', this.#position.revision, key, null, createdIndex);
-      }
-      return rows.length;
+      for (const row of rows) this.#remove(row);
+      return { deleted: rows.length, revision: this.#position.revision };
     });
+  }
+
+  #remove(previous: ItemRow): void {
+    const { key, createdIndex } = previous;
+    this.#database.run('delete', key);
+    this.#history.log(this.#position.revision, { key, text: null, createdIndex, previous });
+  }
+
+  /** One of the operations of a transaction: what changes nothing takes no revision. */
+  #doStep(step: Step, revision: number): void {
+    const begin = () => {
+      this.#position = { ...this.#position, revision };
+    };
+    if (step.kind === 'put') {
+      const previous = this.#database.first<ItemRow>('get', step.key);
+      begin();
+      this.#store({ key: step.key, text: step.text, previous, expiresAtMs: null });
+      return;
+    }
+    const rows =
+      step.kind === 'delete'
+        ? this.#database.all<ItemRow>('get', step.key)
+        : this.#database.all<ItemRow>('below', ...step.bounds);
+    if (rows.length > 0) begin();
+    for (const row of rows) this.#remove(row);
+  }
+
+  #check({ items, unwritten }: Guards): void {
+    const conflict = (what: string) =>
+      new StoreError('CONFLICT', `${what}: what the transaction depends on has changed`);
+    for (const [key, expected] of items ?? []) {
+      const row = this.#database.first<ItemRow>('get', key);
+      if ((row?.modifiedIndex ?? 0) !== expected) throw conflict(key);
+    }
+    for (const prefix of unwritten?.prefixes ?? []) {
+      const since = unwritten?.since ?? 0;
+      const found = this.#database.value('writtenAfter', ...boundsOf(prefix), since);
+      if (found !== undefined) throw conflict(prefix);
+    }
   }
 
   #advance(): void {
     this.#position = { ...this.#position, revision: this.#position.revision + 1 };
-  }
-
-  #trimHistory(): void {
-    const { revision, compacted } = this.#position;
-    const upTo = revision - this.#historyRevisionsMax;
-    if (upTo > compacted) this.#compact(upTo);
-    while (this.#historyBytes > this.#historyBytesMax) {
-      const oldest = this.#database.value('oldest');
-      assert(oldest !== undefined, 'history has bytes but no changes');
-      this.#compact(oldest);
-    }
-  }
-
-  #compact(upTo: number): void {
-    this.#historyBytes -= this.#database.value('sizeUpTo', upTo) ?? 0;
-    this.#database.run('trim', upTo);
-    this.#position = { ...this.#position, compacted: upTo };
   }
 
   /** Never throws: a full disk must not keep anybody from reading. Tries again later. */
@@ -287,6 +335,29 @@ export class EmbeddedStore implements ConfigStore {
     assert(position, 'the schema puts one row into position');
     return position;
   }
+}
+
+interface Stored {
+  readonly key: string;
+  readonly text: string;
+  readonly previous: ItemRow | undefined;
+  /** Milliseconds since the epoch; null: never. */
+  readonly expiresAtMs: number | null;
+}
+
+/** An operation with all that can fail done. */
+type Step =
+  | { readonly kind: 'put'; readonly key: string; readonly text: string }
+  | { readonly kind: 'delete'; readonly key: string }
+  | { readonly kind: 'deleteBelow'; readonly bounds: [string, string] };
+
+function prepare(operation: Operation): Step {
+  if (operation.kind === 'deleteBelow') {
+    return { kind: 'deleteBelow', bounds: boundsOf(operation.prefix) };
+  }
+  const { kind, key } = operation;
+  assertKey(key);
+  return kind === 'put' ? { kind, key, text: encodeWithin(operation.value) } : { kind, key };
 }
 
 function encodeWithin(value: unknown): string {

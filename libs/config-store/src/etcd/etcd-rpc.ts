@@ -190,5 +190,10 @@ export function toStoreError(error: unknown, doing: string): StoreError {
     return new StoreError('UNAUTHENTICATED', message, { cause: error });
   }
   if (says(TOO_LARGE)) return new StoreError('TOO_LARGE', message, { cause: error });
+  if (isCompacted(error)) return new StoreError('COMPACTED', message, { cause: error });
+  if (says(['future revision'])) return new StoreError('FUTURE', message, { cause: error });
+  if (says(['too many operations'])) {
+    return new StoreError('TOO_MANY', `${message} (--max-txn-ops)`, { cause: error });
+  }
   return new StoreError('UNAVAILABLE', message, { cause: error });
 }

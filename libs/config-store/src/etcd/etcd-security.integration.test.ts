@@ -4,8 +4,9 @@ import type { AddressInfo } from 'node:net';
 import { createServer } from 'node:tls';
 import { type EtcdServer, hasEtcd, startEtcd } from '@polygate/testing';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import type { StoreError } from '../errors.ts';
 import { type EtcdStore, type EtcdStoreOptions, openEtcdStore } from './etcd-store.ts';
-import { recordWatch, silentLog as log } from '../watch-recorder.ts';
+import { recordWatch, silentLog as log, waitFor } from '../watch-recorder.ts';
 
 const stores: EtcdStore[] = [];
 afterEach(async () => {
@@ -148,6 +149,16 @@ describe.skipIf(!hasEtcd())('EtcdStore with user and password', () => {
     // Simple tokens live in memory: a restart drops them all, sooner than their time is over.
     await etcd.stop();
     await etcd.start();
+    // the connection that was refused meanwhile is tried again after a while
+    await waitFor(() =>
+      store.get('/routes/1').then(
+        () => true,
+        (error: StoreError) => {
+          if (error.code !== 'UNAVAILABLE') throw error;
+          return false;
+        },
+      ),
+    );
     await store.put('/routes/1', { v: 2 }, { ifModifiedIndex: item.modifiedIndex });
     await watch.until(() => watch.changes.length === 1);
     expect(watch.resyncs).toHaveLength(1);

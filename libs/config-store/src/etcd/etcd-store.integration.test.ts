@@ -84,7 +84,7 @@ describe.skipIf(!hasEtcd())('EtcdStore', () => {
     await store.push('/routes', {});
     await watch.until(() => watch.changes.length === 1);
     expect(watch.changes[0]).toMatchObject({ kind: 'put', item: { key: /^\/routes\/0+\d+$/ } });
-    expect(await store.deletePrefix('/routes/')).toBe(1);
+    expect(await store.deletePrefix('/routes/')).toMatchObject({ deleted: 1 });
     expect(await etcd.ctl(['get', `${prefix}/routes/`])).toContain('init_dir');
   });
 

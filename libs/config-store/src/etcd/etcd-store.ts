@@ -2,6 +2,11 @@ import { Buffer } from 'node:buffer';
 import type { IKeyValue, IRangeRequest, IRangeResponse } from 'etcd3';
 import type {
   ConfigStore,
+  DeleteResult,
+  Guards,
+  History,
+  HistoryQuery,
+  Operation,
   StoredItem,
   WatchEvent,
   WriteOptions,
@@ -9,7 +14,9 @@ import type {
 } from '../config-store.ts';
 import { StoreError } from '../errors.ts';
 import { EtcdConnection, type EtcdConnectionOptions } from './etcd-connection.ts';
+import { readEtcdHistory } from './etcd-history.ts';
 import { isAnswerTooLarge, isCompacted, toStoreError } from './etcd-rpc.ts';
+import { toTxnRequest } from './etcd-transaction.ts';
 import { type EtcdSnapshot, watchEtcd } from './etcd-watch.ts';
 import {
   assertKey,
@@ -35,6 +42,12 @@ export interface EtcdStoreOptions extends EtcdConnectionOptions {
   readonly resyncDelayMs?: number;
   /** First wait after a failed watch; doubles up to 32 s. Default 1000. */
   readonly retryDelayMs?: number;
+}
+
+interface ReadOptions {
+  /** Default: the newest. */
+  readonly at?: number;
+  readonly signal?: AbortSignal;
 }
 
 const PAGE_ITEMS_MAX = 1000;
@@ -97,7 +110,8 @@ export class EtcdStore implements ConfigStore {
     const modifiedIndex = Number(header.revision);
     const createdIndex = previous ? Number(previous.create_revision) : modifiedIndex;
     const item = parseItem({ key, text, createdIndex, modifiedIndex });
-    return { item, created: previous === undefined };
+    const previousIndex = Number(previous?.mod_revision ?? 0);
+    return { item, created: previous === undefined, previousIndex };
   }
 
   async push(
@@ -114,19 +128,39 @@ export class EtcdStore implements ConfigStore {
     return { ...result, id };
   }
 
-  async delete(key: string): Promise<number> {
+  delete(key: string): Promise<DeleteResult> {
     assertKey(key);
-    const { deleted } = await this.#connection.call('KV.DeleteRange', { key: this.#bytes(key) });
-    return Number(deleted);
+    return this.#delete({ start: this.#bytes(key) });
   }
 
-  async deletePrefix(prefix: string): Promise<number> {
-    const { start, end } = this.#range(prefix);
-    const { deleted } = await this.#connection.call('KV.DeleteRange', {
-      key: start,
-      range_end: end,
+  deletePrefix(prefix: string): Promise<DeleteResult> {
+    return this.#delete(this.#range(prefix));
+  }
+
+  async transact(
+    operations: readonly Operation[],
+    guards: Guards = {},
+  ): Promise<{ revision: number }> {
+    const request = toTxnRequest(operations, guards, {
+      bytes: (key) => this.#bytes(key),
+      range: (prefix) => this.#range(prefix),
     });
-    return Number(deleted);
+    const { succeeded, header } = await this.#connection.call('KV.Txn', request);
+    if (!succeeded) throw new StoreError('CONFLICT', 'what the transaction depends on has changed');
+    return { revision: Number(header.revision) };
+  }
+
+  async listAt(prefix: string, revision: number): Promise<StoredItem[]> {
+    return (await this.#readAll(prefix, { at: revision })).items;
+  }
+
+  history(query: HistoryQuery): Promise<History> {
+    const range = query.key === undefined ? this.#range('/') : { start: this.#bytes(query.key) };
+    const { timeoutMs } = this.#options;
+    return readEtcdHistory(
+      { connection: this.#connection, range, keyOf: (kv) => this.#keyOf(kv), timeoutMs },
+      query,
+    );
   }
 
   watch(signal: AbortSignal): AsyncIterable<WatchEvent> {
@@ -135,7 +169,7 @@ export class EtcdStore implements ConfigStore {
       {
         connection: this.#connection,
         range: this.#range('/'),
-        readAll: (watchSignal) => this.#readAll('/', watchSignal),
+        readAll: (watchSignal) => this.#readAll('/', { signal: watchSignal }),
         toItem: (kv) => this.#toItem(kv),
         log,
         timeoutMs,
@@ -158,31 +192,47 @@ export class EtcdStore implements ConfigStore {
     return lease.ID;
   }
 
-  /** All pages at the revision of the first one; begins anew where that is compacted meanwhile. */
-  async #readAll(prefix: string, signal?: AbortSignal): Promise<EtcdSnapshot> {
+  async #delete({ start, end }: { start: Buffer; end?: Buffer }): Promise<DeleteResult> {
+    // what was below a prefix may be more than one answer holds
+    const which = end === undefined ? { prev_kv: true } : { range_end: end };
+    const request = { key: start, ...which };
+    const { deleted, header, prev_kvs } = await this.#connection.call('KV.DeleteRange', request);
+    const previousIndex = Number(prev_kvs[0]?.mod_revision ?? 0);
+    return { deleted: Number(deleted), revision: Number(header.revision), previousIndex };
+  }
+
+  /**
+   * All pages at one revision: `at`, or that of the first page; then it begins anew where that is
+   * compacted meanwhile.
+   */
+  async #readAll(prefix: string, options: ReadOptions = {}): Promise<EtcdSnapshot> {
     let pageItems = PAGE_ITEMS_MAX;
     for (let attempt = 1; ; attempt += 1) {
       try {
-        return await this.#readPages(prefix, pageItems, signal);
+        return await this.#readPages(prefix, pageItems, options);
       } catch (error) {
         const { cause } = error as Error;
         const tooLarge = isAnswerTooLarge(cause) && pageItems > 1;
         if (tooLarge) pageItems = Math.ceil(pageItems / 10);
-        if ((!tooLarge && !isCompacted(cause)) || attempt === READ_ATTEMPTS_MAX) {
-          throw toStoreError(error, 'KV.Range');
-        }
+        const mayRepeat = tooLarge || (isCompacted(cause) && options.at === undefined);
+        if (!mayRepeat || attempt === READ_ATTEMPTS_MAX) throw toStoreError(error, 'KV.Range');
       }
     }
   }
 
-  async #readPages(prefix: string, limit: number, signal?: AbortSignal): Promise<EtcdSnapshot> {
+  async #readPages(
+    prefix: string,
+    limit: number,
+    { at, signal }: ReadOptions,
+  ): Promise<EtcdSnapshot> {
     const range = this.#range(prefix);
     const items: StoredItem[] = [];
     let key = range.start;
     let head: IRangeResponse['header'] | undefined;
     for (;;) {
       const request: IRangeRequest = { key, range_end: range.end, limit };
-      if (head) request.revision = head.revision;
+      const revision = at ?? head?.revision;
+      if (revision !== undefined) request.revision = revision;
       const page = await this.#connection.call('KV.Range', request, signal);
       head ??= page.header;
       for (const kv of page.kvs) {
@@ -212,9 +262,13 @@ export class EtcdStore implements ConfigStore {
     return Buffer.from(this.#prefix + key);
   }
 
+  #keyOf(kv: IKeyValue): string {
+    return kv.key.toString().slice(this.#prefix.length);
+  }
+
   #toItem(kv: IKeyValue): StoredItem {
     return parseItem({
-      key: kv.key.toString().slice(this.#prefix.length),
+      key: this.#keyOf(kv),
       text: kv.value.toString(),
       createdIndex: Number(kv.create_revision),
       modifiedIndex: Number(kv.mod_revision),

@@ -1,5 +1,12 @@
 import { readFileSync, statSync } from 'node:fs';
-import type { ConfigStore, StoredItem, WatchEvent, WriteResult } from '../config-store.ts';
+import type {
+  ConfigStore,
+  DeleteResult,
+  History,
+  StoredItem,
+  WatchEvent,
+  WriteResult,
+} from '../config-store.ts';
 import type { Environment } from './environment-references.ts';
 import { MemoryStore } from '../memory/memory-store.ts';
 import { parseStandalone, type StandaloneFormat } from './standalone-document.ts';
@@ -62,12 +69,24 @@ export class FileStore implements ConfigStore {
     return this.#memory.push();
   }
 
-  delete(): Promise<number> {
+  delete(): Promise<DeleteResult> {
     return this.#memory.delete();
   }
 
-  deletePrefix(): Promise<number> {
+  deletePrefix(): Promise<DeleteResult> {
     return this.#memory.deletePrefix();
+  }
+
+  transact(): Promise<{ revision: number }> {
+    return this.#memory.transact();
+  }
+
+  listAt(prefix: string, revision: number): Promise<StoredItem[]> {
+    return this.#memory.listAt(prefix, revision);
+  }
+
+  history(): Promise<History> {
+    return this.#memory.history();
   }
 
   watch(signal: AbortSignal): AsyncIterable<WatchEvent> {

@@ -70,6 +70,7 @@ test('MemoryStore refuses each way of writing and says what to do instead', asyn
     () => store.push(),
     () => store.delete(),
     () => store.deletePrefix(),
+    () => store.transact(),
   ];
   for (const attempt of attempts) {
     const refused = { code: 'READ_ONLY', message: expect.stringContaining('replace it') as string };

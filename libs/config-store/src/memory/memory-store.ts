@@ -1,4 +1,12 @@
-import type { Change, ConfigStore, StoredItem, WatchEvent, WriteResult } from '../config-store.ts';
+import type {
+  Change,
+  ConfigStore,
+  DeleteResult,
+  History,
+  StoredItem,
+  WatchEvent,
+  WriteResult,
+} from '../config-store.ts';
 import { StoreError } from '../errors.ts';
 import type { StandaloneItem } from '../file/standalone-document.ts';
 import { createPulse } from '../pulse.ts';
@@ -53,6 +61,11 @@ export class MemoryStore implements ConfigStore {
       this.#snapshot = { revision: EMPTY_REVISION, items: new Map() };
   }
 
+  /** Of the configuration that is here; 0 while there is none. */
+  get revision(): number {
+    return this.#snapshot?.revision ?? 0;
+  }
+
   /** Why what is here is not what it should be; undefined when all is well. */
   get problem(): string | undefined {
     return this.#problem;
@@ -101,12 +114,34 @@ export class MemoryStore implements ConfigStore {
     return Promise.reject(this.#readOnly());
   }
 
-  delete(): Promise<number> {
+  delete(): Promise<DeleteResult> {
     return Promise.reject(this.#readOnly());
   }
 
-  deletePrefix(): Promise<number> {
+  deletePrefix(): Promise<DeleteResult> {
     return Promise.reject(this.#readOnly());
+  }
+
+  transact(): Promise<{ revision: number }> {
+    return Promise.reject(this.#readOnly());
+  }
+
+  /** Keeps no history: only what is there now can be read. */
+  listAt(prefix: string, revision: number): Promise<StoredItem[]> {
+    return Promise.try(() => {
+      assertPrefix(prefix);
+      const current = this.#current();
+      if (revision === current.revision) return itemsBelow(current.items, prefix);
+      const code = revision < current.revision ? 'COMPACTED' : 'FUTURE';
+      throw new StoreError(code, `this store is at revision ${current.revision} only`);
+    });
+  }
+
+  history(): Promise<History> {
+    return Promise.try(() => {
+      const { revision: oldest } = this.#current();
+      return { entries: [], nextBefore: undefined, oldest };
+    });
   }
 
   async *watch(signal: AbortSignal): AsyncGenerator<WatchEvent, void, void> {

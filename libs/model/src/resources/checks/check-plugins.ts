@@ -13,8 +13,8 @@ export interface PluginSchemas {
   readonly consumerSchema?: JsonSchemaObject;
   readonly metadataSchema?: JsonSchemaObject;
   readonly type?: 'auth';
-  /** What the schema cannot say. Throws ConfigError. */
-  check?(conf: never): void;
+  /** What the schema cannot say. `plugins`: all that a conf may name. Throws ConfigError. */
+  check?(conf: never, plugins: ReadonlyMap<string, PluginSchemas>): void;
   checkConsumer?(conf: never): void;
 }
 
@@ -56,7 +56,7 @@ export function checkPlugins(
       continue;
     }
     const conf = asObject(confs, name, value);
-    const warning = checkConf(plugin, conf, holder);
+    const warning = checkConf(plugin, conf, holder, options.plugins);
     if (warning !== undefined) warnings.push(warning);
     checkMeta(name, conf['_meta']);
   }
@@ -75,13 +75,16 @@ function checkConf(
   plugin: PluginSchemas,
   conf: JsonObject,
   holder: PluginHolder,
+  plugins: PluginCheckOptions['plugins'],
 ): string | undefined {
   const forConsumer = holder === 'consumer' && plugin.consumerSchema !== undefined;
   const schema = forConsumer ? plugin.consumerSchema : withPluginMeta(plugin.schema);
   const error =
     schemaValidator(schema)(conf) ??
     ownError(() =>
-      forConsumer ? plugin.checkConsumer?.(conf as never) : plugin.check?.(conf as never),
+      forConsumer
+        ? plugin.checkConsumer?.(conf as never)
+        : plugin.check?.(conf as never, plugins),
     );
   if (error === undefined) return undefined;
   const fault = 'failed to check the configuration of';

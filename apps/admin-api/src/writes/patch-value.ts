@@ -1,4 +1,4 @@
-import { isJsonObject, type JsonObject } from './json-object.ts';
+import { isJsonObject, type JsonObject } from '../json-object.ts';
 
 /**
  * Merges `changes` into `origin`, in place: objects key by key, `null` deletes, everything else is

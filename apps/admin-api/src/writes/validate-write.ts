@@ -1,7 +1,7 @@
 import { ConfigError, type Keyring, type PluginSchemas, validateResource } from '@polygate/model';
-import type { JsonObject } from './json-object.ts';
-import type { Definitions, PluginSet } from './plugins/plugin-set.ts';
-import type { Resource } from './resources/resource.ts';
+import type { JsonObject } from '../json-object.ts';
+import type { Definitions, PluginSet } from '../plugins/plugin-set.ts';
+import type { Resource } from '../resources/resource.ts';
 
 /** What of the configuration file decides on what may be written. */
 export interface WriteRules {

@@ -1,6 +1,6 @@
 import type { IncomingMessage } from 'node:http';
 import { parseYaml } from '@polygate/config-store';
-import { type Answer, refusal } from './answer.ts';
+import { type Answer, refusal } from '../answer.ts';
 import { parseLenientJson } from './lenient-json.ts';
 
 /** 1.5 MiB, as `MAX_REQ_BODY` of apisix/admin/init.lua. */
