@@ -42,6 +42,10 @@ export async function runGateway(options: {
   provider?: string;
   /** YAML of one mapping's members, for `apisix`. */
   apisix?: string;
+  /** Members of a YAML flow mapping, for `nginx_config.http`. */
+  http?: string;
+  /** Likewise, for `polygate.limits`. */
+  limits?: string;
   store?: ConfigStore;
   before?: (store: ConfigStore) => Promise<void>;
 }): Promise<RunningGateway> {
@@ -95,18 +99,21 @@ function configText(
     more = '',
     apisix = '',
     provider = 'embedded',
-  }: { workers?: number; more?: string; apisix?: string; provider?: string },
+    http = '',
+    limits = '',
+  }: Omit<Parameters<typeof runGateway>[0], 'store' | 'before'>,
 ): string {
   return `
 apisix:
   node_listen: [{ ip: 127.0.0.1, port: 0 }]
   ${apisix.includes('control') ? '' : 'control: { port: 0 }'}
+  ${apisix.includes('ssl') ? '' : 'ssl: { listen: [{ ip: 127.0.0.1, port: 0 }] }'}
   ${apisix}
 deployment:
   role: traditional
   role_traditional: { config_provider: ${provider} }
-nginx_config: { worker_processes: ${workers}, error_log_level: error }
-polygate: { run_dir: ${folder} }
+nginx_config: { worker_processes: ${workers}, error_log_level: error, http: { ${http} } }
+polygate: { run_dir: ${folder}, limits: { ${limits} } }
 ${more.includes('plugin_attr') ? '' : 'plugin_attr: { prometheus: { enable_export_server: false } }'}
 ${more}
 `;

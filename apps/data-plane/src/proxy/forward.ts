@@ -219,13 +219,11 @@ function mayRepeatRequest(ctx: GatewayContext, failure: UpstreamFailure): boolea
 
 function upstreamOf(ctx: GatewayContext): CompiledUpstream {
   const route = ctx.compiledRoute;
-  const upstream =
-    route?.upstreamId === undefined
-      ? route?.upstream
-      : ctx.snapshot.upstreams.get(route.upstreamId);
+  const upstream = upstreamOfRoute(route, ctx.snapshot);
   if (upstream === undefined) {
     throw new GatewayError('UPSTREAM_MISSING', `no upstream for route ${route?.id ?? '?'}`);
   }
+  if (upstream.problem !== undefined) throw new GatewayError('UPSTREAM_MISSING', upstream.problem);
   if (!SCHEMES.has(upstream.scheme)) {
     throw new GatewayError('UPSTREAM_MISSING', `scheme ${upstream.scheme} is not served yet`);
   }

@@ -1,5 +1,6 @@
 import type { TlsSession } from '../request/exchange.ts';
 import type { Pattern } from '@polygate/model';
+import { comparableName } from './sni-index.ts';
 import { ClientTlsSession } from './tls-session.ts';
 
 /**
@@ -7,8 +8,8 @@ import { ClientTlsSession } from './tls-session.ts';
  * Two rules, as in APISIX: what the object of the handshake leaves to the path (`skip_mtls_uri_regex`),
  * and that a host which demands client certificates is reached by its own name in SNI only, since
  * another name may have been verified by other authorities or not at all. Beyond APISIX: a connection
- * that is older than the object which demands certificates of its host does not pass. `path` is `$uri`, `host` is `$host`
- * (lower case, no port). Source: verify_https_client of apisix/init.lua.
+ * that is older than the object which demands certificates of its host does not pass. `path` is
+ * nginx's `$uri`, `host` its `$host` (without port). Source: verify_https_client of apisix/init.lua.
  */
 export function clientCertificateProblem(
   session: TlsSession,
@@ -24,11 +25,12 @@ export function clientCertificateProblem(
   }
   const table = certificates();
   if (table?.verifiesClients !== true) return undefined;
-  const demanding = table.find(host);
+  const name = comparableName(host);
+  const demanding = table.find(name);
   const clients = demanding?.clients;
   if (clients === undefined) return undefined;
-  if (serverName !== host) {
-    return `client certificate verified with SNI ${serverName}, but the host is ${host}`;
+  if (serverName !== name) {
+    return `client certificate verified with SNI ${serverName}, but the host is ${name}`;
   }
   if (isVerified(session)) {
     return demanding?.id === certificate.id

@@ -396,9 +396,11 @@ describe.skipIf(!hasOpenssl())('TLS with clients', () => {
       await outcomeOf(running.connect({ servername: 'x.b.test' }));
       expect(problem(running, '/', 'y.b.test')).toBe('served');
       expect(problem(running, '/', 'unknown.test')).toBe('served');
-      expect(problem(running, '/', 'a.test')).toBe(
-        'client certificate verified with SNI x.b.test, but the host is a.test',
-      );
+      for (const host of ['a.test', 'A.test', 'a.test.']) {
+        expect(problem(running, '/', host)).toBe(
+          'client certificate verified with SNI x.b.test, but the host is a.test',
+        );
+      }
       await outcomeOf(running.connect({ servername: 'a.test', ...good }));
       expect(problem(running, '/', 'a.test')).toBe('served');
       expect(problem(running, '/', 'x.b.test')).toBe('served');

@@ -81,8 +81,8 @@ export async function startEngine(
   return {
     listen: listeners.listen,
     async drain(graceMs) {
-      tls.close();
       await listeners.drain(graceMs);
+      tls.close();
     },
   };
 }

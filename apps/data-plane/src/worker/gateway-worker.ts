@@ -60,6 +60,7 @@ export async function createGatewayWorker(start: WorkerStart): Promise<GatewayWo
       shared: new SharedCounters(start.counters),
       metrics,
       external: createExternalPlugins(runner, { traceContext: traceContextOf }),
+      httpsPorts: config.ssl.enabled ? config.ssl.listen.map(({ port }) => port) : [],
       logFor: (plugin) => log.child({ plugin }),
     },
   });

@@ -95,7 +95,7 @@ const APISIX = section({
   enable_reuseport: unused(flag(true)),
   show_upstream_status_in_response_header: flag(false),
   enable_ipv6: unused(flag(true)),
-  enable_http2: unused(flag(true)),
+  enable_http2: flag(true),
   proxy_protocol: unused(
     section({
       listen_http_port: port(0),
