@@ -96,6 +96,20 @@ export default tseslint.config(
     },
   })),
   {
+    // Real gRPC clients and servers on both sides of the gateway.
+    files: ['apps/data-plane/**/*.test.ts', 'apps/data-plane/**/*.harness.ts'],
+    rules: {
+      'no-restricted-imports': [
+        'error',
+        {
+          paths: Object.keys(homes)
+            .filter((name) => name !== '@grpc/grpc-js')
+            .map((name) => ({ name, message: 'Has one home: see eslint.config.mjs.' })),
+        },
+      ],
+    },
+  },
+  {
     files: ['**/*.test.ts', '**/*.bench.ts'],
     rules: {
       '@typescript-eslint/no-unsafe-assignment': 'off',

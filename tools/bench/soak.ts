@@ -8,6 +8,7 @@ import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import { Children } from './children.ts';
+import { openAgentHub } from './gateway/agent-hub.ts';
 import { placementOf } from './machine.ts';
 import { ACTORS, http2Streams } from './soak/actors.ts';
 import type { Actor } from './soak/actors.ts';
@@ -15,7 +16,7 @@ import { startGateway } from './soak/gateway-under-soak.ts';
 import type { GatewayUnderSoak, Holdings } from './soak/gateway-under-soak.ts';
 import { startHostileUpstream } from './soak/hostile-upstream.ts';
 import { Ledger } from './soak/ledger.ts';
-import { logProblems, problemsOf } from './soak/verdict.ts';
+import { FILES_SPARE, logProblems, problemsOf } from './soak/verdict.ts';
 
 const USAGE = 'usage: soak.ts [--minutes 15] [--clients 60] [--seed N]';
 /** Caches fill and V8 compiles in it: what is held afterwards is what the end is compared with. */
@@ -50,19 +51,19 @@ async function main(options: SoakOptions): Promise<boolean> {
   const children = new Children(abort.signal);
   const folder = await mkdtemp(path.join(tmpdir(), 'polygate-soak-'));
   const upstream = await startHostileUpstream();
+  const hub = await openAgentHub(path.join(folder, 'agent.sock'));
   const { gatewayCpus: cpus } = placementOf();
   say(`${options.minutes} minutes, ${options.clients} clients at a time, seed ${options.seed}`);
   try {
     const gateway = await startGateway({
-      ...{ children, folder, cpus, say },
+      ...{ children, hub, folder, cpus, say },
       upstreamPort: upstream.port,
       signal: abort.signal,
     });
-    const verdict = await soak(gateway, options);
-    await gateway.close();
-    return verdict;
+    return await soak(gateway, options);
   } finally {
     await children.stopAll();
+    await hub.close();
     await upstream.close();
     await rm(folder, { recursive: true, force: true });
   }
@@ -75,10 +76,10 @@ async function soak(gateway: GatewayUnderSoak, options: SoakOptions): Promise<bo
   const fresh = await gateway.holdings();
   say(`fresh: ${holdingsText(fresh)}`);
   await load(gateway, { ...options, ledger, durationMs: warmUpMs });
-  const before = await gateway.settle(fresh.files);
+  const before = await gateway.settle(fresh.files + FILES_SPARE);
   say(`warm: ${holdingsText(before)}`);
   await load(gateway, { ...options, ledger, durationMs: wholeMs - warmUpMs });
-  const after = await gateway.settle(before.files);
+  const after = await gateway.settle(fresh.files + FILES_SPARE);
   say(`at the end: ${holdingsText(after)}`);
 
   await sleep(LOG_SETTLE_MS);

@@ -1,4 +1,5 @@
 import http2 from 'node:http2';
+import type { AddressInfo } from 'node:net';
 import * as grpc from '@grpc/grpc-js';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { eventually, runGateway, startUpstream } from './gateway.harness.ts';
@@ -95,6 +96,32 @@ test('a node that is not there is UNAVAILABLE, a route that is not there UNIMPLE
   });
   expect((await callUnary(client, 'unary', 'x')).error?.code).toBe(grpc.status.UNAVAILABLE);
   expect((await callUnary(client, 'fail', 'x')).error?.code).toBe(grpc.status.UNIMPLEMENTED);
+});
+
+test.each([
+  ['pass', {}, 'svc.test'],
+  ['node', {}, 'the node'],
+  ['rewrite', { upstream_host: 'hello.world' }, 'hello.world'],
+])('the authority that a node sees follows pass_host: %s', async (passHost, more, expected) => {
+  const seen: string[] = [];
+  const node = http2.createServer();
+  node.on('stream', (stream: http2.ServerHttp2Stream, headers) => {
+    seen.push(String(headers[':authority']));
+    stream.respond({ ':status': 200, 'grpc-status': '0' }, { endStream: true });
+  });
+  await new Promise<void>((resolve) => node.listen(0, '127.0.0.1', resolve));
+  const address = `127.0.0.1:${(node.address() as AddressInfo).port}`;
+  await gateway.put('/routes/host', {
+    uri: '/host/*',
+    upstream: { scheme: 'grpc', pass_host: passHost, nodes: { [address]: 1 }, ...more },
+  });
+  const session = http2.connect(`http://127.0.0.1:${gateway.port}`);
+  const head = { ':path': '/host/a', ':method': 'POST', ':authority': 'svc.test' };
+  const { status, headers } = await exchangeWith(session, head, '');
+  expect({ status, grpc: headers['grpc-status'] }).toEqual({ status: 200, grpc: '0' });
+  expect(seen).toEqual([expected === 'the node' ? address : expected]);
+  session.destroy();
+  node.close();
 });
 
 test('an HTTP/1 client may call a node of gRPC', async () => {

@@ -6,7 +6,6 @@ import { createTestCertificates } from '@polygate/testing';
 import { ROOT } from '../children.ts';
 import type { Children } from '../children.ts';
 import { freePorts } from '../free-ports.ts';
-import { openAgentHub } from '../gateway/agent-hub.ts';
 import type { AgentHub } from '../gateway/agent-hub.ts';
 import { startPolygate } from '../gateway/polygate.ts';
 import { usageOfTree } from '../proc-stat.ts';
@@ -44,19 +43,18 @@ export interface GatewayUnderSoak {
   logLines(): Promise<string[] | undefined>;
   output(): string;
   isAlive(): boolean;
-  close(): Promise<void>;
 }
 
 export async function startGateway(options: {
   readonly children: Children;
+  readonly hub: AgentHub;
   readonly folder: string;
   readonly cpus: string | undefined;
   readonly upstreamPort: number;
   readonly signal: AbortSignal;
   readonly say: (text: string) => void;
 }): Promise<GatewayUnderSoak> {
-  const { folder, upstreamPort, signal, say } = options;
-  const hub = await openAgentHub(path.join(folder, 'agent.sock'));
+  const { folder, hub, upstreamPort, signal, say } = options;
   const [tlsPort = 0] = await freePorts(1);
   const logFile = path.join(folder, 'access.log');
   const certificates = await createTestCertificates(folder);
@@ -102,7 +100,6 @@ export async function startGateway(options: {
     },
     output: () => gateway.child.output(),
     isAlive: () => !ended,
-    close: () => hub.close(),
   };
 }
 

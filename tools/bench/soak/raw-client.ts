@@ -25,16 +25,18 @@ export interface RawClient {
 
 export async function openRaw(url: string): Promise<RawClient> {
   const { protocol, hostname, port } = new URL(url);
+  // below TLS, as only that can be reset
+  const wire = connect(Number(port), protocol === 'https:' ? '127.0.0.1' : hostname);
+  wire.on('error', () => undefined);
   const socket =
     protocol === 'https:'
       ? connectTls({
-          host: '127.0.0.1',
-          port: Number(port),
+          socket: wire,
           servername: hostname,
           // the certificate is the soak's own
           rejectUnauthorized: false,
         })
-      : connect(Number(port), hostname);
+      : wire;
   const statuses: number[] = [];
   let bytesReceived = 0;
   let carried = '';
@@ -97,8 +99,14 @@ export async function openRaw(url: string): Promise<RawClient> {
     },
     untilAnswered: (count) => until(() => statuses.length >= count),
     untilClosed: () => until(() => false),
-    reset: () => void socket.resetAndDestroy(),
-    close: () => void socket.destroy(),
+    reset() {
+      wire.resetAndDestroy();
+      socket.destroy();
+    },
+    close() {
+      socket.destroy();
+      wire.destroy();
+    },
   };
 }
 

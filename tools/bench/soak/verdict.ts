@@ -2,7 +2,7 @@ import type { Holdings } from './gateway-under-soak.ts';
 import type { LogVerdict } from './ledger.ts';
 
 /** Beyond what was there before: a log file, a connection to the store that was made anew. */
-const FILES_SPARE = 4;
+export const FILES_SPARE = 4;
 /** Timers of caches and pools that run only while there is something in them. */
 const RESOURCES_SPARE = 8;
 /** V8 keeps compiled code and what the last collection could not know to be garbage. */

@@ -25,13 +25,17 @@ export interface BodyRules {
 export class Http2RequestBody implements RequestBody {
   readonly present = true;
   readonly length: number | undefined;
-  readonly complete = undefined;
+  complete: Buffer | undefined = undefined;
   /** When the next piece must be there; Infinity: nobody waits for one. */
   deadlineMs = Infinity;
   bytesReceived = 0;
   readonly #stream: ServerHttp2Stream;
   readonly #rules: BodyRules;
   #sink: BodySink | undefined;
+  #isListening = false;
+  #failure: Error | undefined;
+  /** What came before anybody asked. */
+  #early: Buffer[] = [];
   #trailers: HeaderList | undefined;
   #state: 'open' | 'ended' | 'failed' = 'open';
 
@@ -68,13 +72,60 @@ export class Http2RequestBody implements RequestBody {
     });
   }
 
+  /**
+   * Gives a small body the time to arrive that its head took: it mostly comes in the same packet. One
+   * that is complete can be sent again. `onReady` is called once, with the body complete or not.
+   */
+  gather(onReady: () => void): void {
+    let isReady = false;
+    const ready = (): void => {
+      if (isReady) return;
+      isReady = true;
+      this.#sink = undefined;
+      this.deadlineMs = Infinity;
+      if (this.#state === 'open') this.#stream.pause();
+      onReady();
+    };
+    this.#sink = {
+      write: (chunk) => this.#early.push(chunk) > 0,
+      end: (trailers) => {
+        if (trailers === undefined) this.complete = Buffer.concat(this.#early);
+        ready();
+      },
+      fail: ready,
+    };
+    this.#listen();
+    setImmediate(ready);
+  }
+
   stream(sink: BodySink): void {
-    this.#sink = sink;
     const stream = this.#stream;
-    if (stream.destroyed || stream.closed) {
+    if (this.#failure !== undefined) {
+      sink.fail(this.#failure);
+      return;
+    }
+    const isOver = this.#state === 'ended';
+    if (!isOver && (stream.destroyed || stream.closed)) {
+      this.#sink = sink;
       this.streamClosed();
       return;
     }
+    let mayGoOn = true;
+    for (const chunk of this.#early.splice(0)) mayGoOn = sink.write(chunk);
+    if (isOver) {
+      sink.end(this.#trailers);
+      return;
+    }
+    this.#sink = sink;
+    this.#listen();
+    if (mayGoOn) this.resume();
+    else stream.pause();
+  }
+
+  #listen(): void {
+    if (this.#isListening) return;
+    this.#isListening = true;
+    const stream = this.#stream;
     this.#wait();
     stream.on('trailers', (_headers: unknown, _flags: unknown, raw: readonly string[]) => {
       this.#trailers = readTrailers(raw);
@@ -136,6 +187,7 @@ export class Http2RequestBody implements RequestBody {
   #fail(error: GatewayError): void {
     if (this.#state !== 'open') return;
     this.#state = 'failed';
+    this.#failure = error;
     this.deadlineMs = Infinity;
     this.#sink?.fail(error);
   }

@@ -7,6 +7,7 @@ import type { HeadLimits } from '../http1/head-parser.ts';
 import type { TlsSession } from '../request/exchange.ts';
 import type { ClientTimeoutsMs, Http1Options } from '../server/http1-options.ts';
 import type { Expiring } from '../sockets/deadlines.ts';
+import { Http2RequestBody } from './http2-body.ts';
 import { Http2Exchange } from './http2-exchange.ts';
 import type { ConnectionFacts } from './http2-exchange.ts';
 import { readRequestHead } from './request-head.ts';
@@ -48,6 +49,8 @@ const CONNECTION_WINDOW_BYTES = MEBIBYTE;
 const UNREAD_BYTES_MAX = 128 * 1024;
 const END_STREAM_FLAG = 0x1;
 const EMPTY = Buffer.alloc(0);
+/** A request body that may be waited for, so that it can be sent twice. */
+const GATHERED_BYTES_MAX = 16 * 1024;
 
 /** One client's connection. Ends itself when the client breaks a limit or goes to sleep. */
 export class Http2Connection implements Expiring {
@@ -76,7 +79,7 @@ export class Http2Connection implements Expiring {
     const { timeoutsMs, limits } = options;
     this.#lookMs = lookMs(timeoutsMs);
     this.#lingerMs = timeoutsMs.send;
-    const nowMs = Date.now(); // the clock of the deadlines stands still while nobody has one
+    const { nowMs } = options.deadlines;
     this.#idleUntilMs = nowMs + timeoutsMs.header;
     this.deadlineMs = nowMs + this.#lookMs;
     this.#facts = this.#connectionFacts(tls);
@@ -160,7 +163,14 @@ export class Http2Connection implements Expiring {
     stream.on('close', () => this.#onClosed(exchange));
     this.#requests += 1;
     if (this.#requests >= this.#options.limits.http2RequestsMax) this.shutDown();
-    this.#options.serve(exchange);
+    const { body } = exchange;
+    if (body instanceof Http2RequestBody && (body.length ?? Infinity) <= GATHERED_BYTES_MAX) {
+      body.gather(() => {
+        if (!stream.destroyed && !stream.closed) this.#options.serve(exchange);
+      });
+    } else {
+      this.#options.serve(exchange);
+    }
   };
 
   #refuse(stream: ServerHttp2Stream, fault: HeadFault): void {
@@ -226,12 +236,14 @@ export class Http2Connection implements Expiring {
 
   #endIdle(): void {
     if (this.#requests === 0) this.cut(constants.NGHTTP2_NO_ERROR, 'no request came');
-    else this.shutDown();
+    else if (this.#state === 'open') this.shutDown();
+    else this.cut(constants.NGHTTP2_NO_ERROR, 'it did not take a refusal');
   }
 
   #close(): void {
     if (this.#session.destroyed || this.#state !== 'closing') return;
     this.#state = 'closed';
+    this.#idleUntilMs = this.#options.deadlines.nowMs + LINGER_MS;
     this.#session.close();
   }
 

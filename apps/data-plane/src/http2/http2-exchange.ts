@@ -38,6 +38,7 @@ const PROGRESS_BYTES_MIN = 16 * 1024;
 /** A stream that is served in turn has sent its chunk when the connection sent this much for each. */
 const TURN_BYTES = 128 * 1024;
 const FRAME_HEAD_BYTES = 9;
+const BODILESS = new Set([204, 205, 304]);
 const NOBODY_LISTENS: ExchangeListener = {
   onClientGone: () => undefined,
   onClientDrained: () => undefined,
@@ -131,7 +132,7 @@ export class Http2Exchange implements Exchange {
     if (this.#state !== 'waiting') return;
     const { raw, length, bytes } = responseHead(status, headers);
     this.#count(bytes + FRAME_HEAD_BYTES);
-    this.#isBodiless = bodiless || this.method === 'HEAD' || status === 204 || status === 304;
+    this.#isBodiless = bodiless || this.method === 'HEAD' || BODILESS.has(status);
     this.#bytesLeft = length;
     if (this.#isBodiless || length === 0) {
       this.#respond(raw, { endStream: true });
@@ -312,5 +313,7 @@ function lengthError(how: string): GatewayError {
 }
 
 function copyOf(chunk: Buffer): Buffer {
-  return Buffer.from(chunk);
+  const copy = Buffer.allocUnsafe(chunk.length);
+  copy.set(chunk);
+  return copy;
 }

@@ -1,6 +1,6 @@
 import type { OutgoingHttpHeaders } from 'node:http2';
 import type { HeaderList } from '@polygate/plugin-sdk';
-import { isHttp2Field } from '../proxy/http2-fields.ts';
+import { http2FieldText } from '../proxy/http2-fields.ts';
 
 /** A response's head as node:http2 takes it. */
 export interface Http2ResponseHead {
@@ -13,8 +13,8 @@ export interface Http2ResponseHead {
 }
 
 /**
- * Headers that cannot be said in HTTP/2 are left out: those of an HTTP/1 connection, and what would end
- * a field early, as node:http2 hands the list over as one string with NUL between its parts.
+ * Headers of an HTTP/1 connection are left out. Throws a `TypeError` where a name or value would split
+ * the answer.
  */
 export function responseHead(status: number, headers: HeaderList): Http2ResponseHead {
   const raw = [':status', String(status)];
@@ -22,8 +22,8 @@ export function responseHead(status: number, headers: HeaderList): Http2Response
   let bytes = 7 + 3;
   for (let i = 0; i < headers.size; i++) {
     const name = headers.lowerNameAt(i);
-    const value = headers.valueAt(i);
-    if (!isHttp2Field(name, value)) continue;
+    const value = http2FieldText(name, headers.valueAt(i));
+    if (value === undefined) continue;
     if (name === 'content-length') length = /^[0-9]{1,15}$/.test(value) ? Number(value) : undefined;
     raw.push(name, value);
     bytes += name.length + value.length;
@@ -34,8 +34,9 @@ export function responseHead(status: number, headers: HeaderList): Http2Response
 /** For 1xx and trailers, which node:http2 takes as an object only. */
 export function headerObject(headers: HeaderList): OutgoingHttpHeaders {
   const object: Record<string, string | string[]> = Object.create(null) as Record<string, string>;
-  headers.forEach((_name, value, name) => {
-    if (!isHttp2Field(name, value) || name === 'content-length') return;
+  headers.forEach((_name, raw, name) => {
+    const value = http2FieldText(name, raw);
+    if (value === undefined || name === 'content-length') return;
     const known = object[name];
     object[name] =
       known === undefined ? value : [...(typeof known === 'string' ? [known] : known), value];

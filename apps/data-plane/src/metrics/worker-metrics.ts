@@ -6,8 +6,9 @@ import type { MetricSnapshot, MetricSnapshotEntry, MetricType } from './metric-s
 const LABEL_SETS_MAX = 10_000;
 const SERIES_AT_FIRST = 16;
 const OVERFLOW = 'overflow';
-// a noncharacter of Unicode, which stands in no text that is interchanged
+/** A noncharacter of Unicode, which stands in no text that is interchanged. */
 const SEPARATOR = '\uffff';
+const RECENT_SERIES = 4;
 
 /** The metrics of one worker. Bounded: see MetricRegistry. */
 export class WorkerMetrics implements MetricRegistry {
@@ -15,12 +16,13 @@ export class WorkerMetrics implements MetricRegistry {
 
   counter(name: string, help: string, labelNames: readonly string[]): Counter {
     const family = this.#family({ type: 'counter', name, help, labelNames, buckets: [] });
-    return { increment: (labels, by = 1) => family.add(labels, by) };
+    const recent = new RecentSeries(family);
+    return { increment: (labels, by = 1) => family.add(recent.offsetOf(labels), by) };
   }
 
   gauge(name: string, help: string, labelNames: readonly string[]): Gauge {
     const family = this.#family({ type: 'gauge', name, help, labelNames, buckets: [] });
-    return { set: (labels, value) => family.set(labels, value) };
+    return { set: (labels, value) => family.set(family.offsetOf(labels), value) };
   }
 
   histogram(
@@ -30,7 +32,8 @@ export class WorkerMetrics implements MetricRegistry {
     buckets: readonly number[],
   ): Histogram {
     const family = this.#family({ type: 'histogram', name, help, labelNames, buckets });
-    return { observe: (labels, value) => family.observe(labels, value) };
+    const recent = new RecentSeries(family);
+    return { observe: (labels, value) => family.observe(recent.offsetOf(labels), value) };
   }
 
   snapshot(): MetricSnapshot {
@@ -80,19 +83,17 @@ class Family {
     this.#values = new Float64Array(SERIES_AT_FIRST * this.#width);
   }
 
-  add(labels: MetricLabels, by: number): void {
+  add(offset: number, by: number): void {
     // a counter that went down, or became NaN for good, would be worse than one increment lost
-    if (by >= 0) this.#addAt(this.#offsetOf(labels), by);
+    if (by >= 0) this.#addAt(offset, by);
   }
 
-  set(labels: MetricLabels, value: number): void {
-    const offset = this.#offsetOf(labels);
+  set(offset: number, value: number): void {
     this.#values[offset] = value;
   }
 
-  observe(labels: MetricLabels, value: number): void {
+  observe(offset: number, value: number): void {
     if (Number.isNaN(value)) return;
-    const offset = this.#offsetOf(labels);
     const { buckets } = this.shape;
     let bucket = 0;
     while (bucket < buckets.length && value > (buckets[bucket] ?? Infinity)) bucket++;
@@ -110,7 +111,8 @@ class Family {
     this.#values[index] = (this.#values[index] ?? 0) + by;
   }
 
-  #offsetOf(labels: MetricLabels): number {
+  /** Where the numbers of one series begin; they stay there. */
+  offsetOf(labels: MetricLabels): number {
     const key = keyOf(labels);
     const known = this.#offsets.get(key);
     return known ?? this.#addSeries(key, labels);
@@ -140,6 +142,38 @@ class Family {
     this.#offsets.set(key, offset);
     return offset;
   }
+}
+
+/**
+ * The series that one user of a metric counted last. A plugin's conf counts the same few again and
+ * again: comparing their labels costs less than joining and looking them up.
+ */
+class RecentSeries {
+  readonly #family: Family;
+  readonly #labels: (readonly string[])[] = [];
+  readonly #offsets: number[] = [];
+  #next = 0;
+
+  constructor(family: Family) {
+    this.#family = family;
+  }
+
+  offsetOf(labels: MetricLabels): number {
+    for (let i = 0; i < this.#labels.length; i++) {
+      if (sameLabels(this.#labels[i] as MetricLabels, labels)) return this.#offsets[i] as number;
+    }
+    const offset = this.#family.offsetOf(labels);
+    this.#labels[this.#next] = [...labels];
+    this.#offsets[this.#next] = offset;
+    this.#next = (this.#next + 1) % RECENT_SERIES;
+    return offset;
+  }
+}
+
+function sameLabels(a: MetricLabels, b: MetricLabels): boolean {
+  if (a.length !== b.length) return false;
+  for (let i = 0; i < a.length; i++) if (a[i] !== b[i]) return false;
+  return true;
 }
 
 function keyOf(labels: MetricLabels): string {

@@ -1,8 +1,8 @@
-import { randomBytes } from 'node:crypto';
 import type {
   ConsumerMatch,
   ContextKey,
   Logger,
+  MatchedResources,
   Peer,
   RequestContext,
   UpstreamAttempt,
@@ -17,6 +17,7 @@ import { GatewayResponse } from './client-response.ts';
 import type { Exchange } from './exchange.ts';
 import type { FindClient } from './real-ip.ts';
 import type { RequestTarget } from './request-target.ts';
+import { randomId } from './random-id.ts';
 import { RequestVariables } from './variables.ts';
 
 /** One request. All fields exist from the constructor on: one hidden class for all requests. */
@@ -102,7 +103,7 @@ export class GatewayContext implements RequestContext {
   }
 
   get requestId(): string {
-    return (this.#requestId ??= randomBytes(16).toString('hex'));
+    return (this.#requestId ??= randomId());
   }
 
   get<T>(key: ContextKey<T>): T | undefined {
@@ -120,6 +121,15 @@ export class GatewayContext implements RequestContext {
 
   findConsumerByName(username: string): ConsumerMatch | undefined {
     return this.snapshot.consumers.findByName(username);
+  }
+
+  getResources(): MatchedResources {
+    const { compiledRoute, consumer } = this;
+    return {
+      route: compiledRoute?.resource,
+      service: compiledRoute?.serviceResource,
+      consumer: consumer === undefined ? undefined : compiledRoute?.consumerResource(consumer),
+    };
   }
 
   attachConsumer(consumer: ConsumerMatch): void {

@@ -1,8 +1,13 @@
 const TICK_MS = 100;
+/**
+ * More than that does not count between two looks: while the event loop stood still, nobody could see
+ * what the others had sent in time.
+ */
+const STEP_MS_MAX = 2 * TICK_MS;
 
 /** Something that must end by a time. */
 export interface Expiring {
-  /** Milliseconds since the epoch; Infinity: no limit now. */
+  /** On the clock of its `Deadlines`, in milliseconds; Infinity: no limit now. */
   deadlineMs: number;
   /** Past the deadline, which is Infinity again by then. */
   onDeadline(): void;
@@ -15,8 +20,12 @@ export interface Expiring {
 export class Deadlines {
   readonly #members = new Set<Expiring>();
   #timer: NodeJS.Timeout | undefined;
-  /** The clock of the last look; up to a tick old. */
-  nowMs: number = Date.now();
+  #lastLookMs = 0;
+  /**
+   * A clock of its own, at the last look, so up to a tick old. It runs while there are members, and
+   * knows nothing of the wall clock, which may be set.
+   */
+  nowMs = 0;
 
   get size(): number {
     return this.#members.size;
@@ -25,7 +34,7 @@ export class Deadlines {
   add(member: Expiring): void {
     this.#members.add(member);
     if (this.#timer !== undefined) return;
-    this.nowMs = Date.now();
+    this.#lastLookMs = performance.now();
     this.#timer = setInterval(() => this.#look(), TICK_MS);
     this.#timer.unref();
   }
@@ -38,9 +47,13 @@ export class Deadlines {
   }
 
   #look(): void {
-    this.nowMs = Date.now();
+    const lookMs = performance.now();
+    this.nowMs += Math.min(lookMs - this.#lastLookMs, STEP_MS_MAX);
+    this.#lastLookMs = lookMs;
+    // By a clock that is a tick old, nobody is to be early.
+    const expiredMs = this.nowMs - TICK_MS;
     for (const member of this.#members) {
-      if (member.deadlineMs > this.nowMs) continue;
+      if (member.deadlineMs > expiredMs) continue;
       member.deadlineMs = Infinity;
       member.onDeadline();
     }

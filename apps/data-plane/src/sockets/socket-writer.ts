@@ -53,6 +53,12 @@ export class SocketWriter {
     return this.#isBlocked;
   }
 
+  /** More waits than should, also of `writeText`: `onDrained` will be called. */
+  get isFull(): boolean {
+    this.#isBlocked ||= this.#socket.writableNeedDrain;
+    return this.#isBlocked;
+  }
+
   writeText(text: string): void {
     this.bytesWritten += text.length;
     this.#text = this.#text === '' ? text : this.#text + text;

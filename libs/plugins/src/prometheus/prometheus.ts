@@ -23,6 +23,12 @@ const DEFAULT_BUCKETS = [
 ];
 // What these labels are for a request that no AI plugin took part in.
 const NO_MODEL = ['traditional_http', '', ''] as const;
+/**
+ * Filled anew for each request, which is counted in one go: kind or direction, route, service, consumer,
+ * node; for the status code also the matched path and host, and who answered.
+ */
+const requestLabels: string[] = ['', '', '', '', '', ...NO_MODEL];
+const statusLabels: string[] = ['', '', '', '', '', '', '', ...NO_MODEL, ''];
 
 /** Source: http_log of apisix/plugins/prometheus/exporter.lua. */
 export default definePlugin<PrometheusConf, Prepared>(definition, {
@@ -64,13 +70,12 @@ export default definePlugin<PrometheusConf, Prepared>(definition, {
 
   log(ctx, prepared) {
     const { route } = ctx;
-    const routeLabel = routeOf(route, prepared.preferName);
-    const serviceLabel = serviceOf(route, prepared.preferName);
-    const consumer = ctx.consumer?.username ?? '';
-    const node = ctx.vars.get('balancer_ip') ?? '';
-    countStatus(ctx, prepared, [routeLabel, serviceLabel, consumer, node]);
-
-    const own = ['', routeLabel, serviceLabel, consumer, node, ...NO_MODEL];
+    const own = requestLabels;
+    own[1] = routeOf(route, prepared.preferName);
+    own[2] = serviceOf(route, prepared.preferName);
+    own[3] = ctx.consumer?.username ?? '';
+    own[4] = ctx.vars.get('balancer_ip') ?? '';
+    countStatus(ctx, prepared, own);
     observeLatency(ctx, prepared, own);
 
     own[0] = 'ingress';
@@ -84,14 +89,17 @@ export default definePlugin<PrometheusConf, Prepared>(definition, {
 function countStatus(
   ctx: RequestContext,
   { status }: Prepared,
-  [route, service, consumer, node]: readonly [string, string, string, string],
+  [, route, service, consumer, node]: readonly string[],
 ): void {
-  const own = [
-    ...[String(ctx.response.status), route],
-    ...[ctx.route?.matchedPath ?? '', ctx.route?.matchedHost ?? ''],
-    ...[service, consumer, node, ...NO_MODEL, responseSource(ctx)],
-  ];
-  status.metric.increment(status.labels.valuesFor(ctx, own));
+  statusLabels[0] = String(ctx.response.status);
+  statusLabels[1] = route as string;
+  statusLabels[2] = ctx.route?.matchedPath ?? '';
+  statusLabels[3] = ctx.route?.matchedHost ?? '';
+  statusLabels[4] = service as string;
+  statusLabels[5] = consumer as string;
+  statusLabels[6] = node as string;
+  statusLabels[10] = responseSource(ctx);
+  status.metric.increment(status.labels.valuesFor(ctx, statusLabels));
 }
 
 function observeLatency(ctx: RequestContext, { latency }: Prepared, own: string[]): void {
