@@ -15,7 +15,10 @@ let admin: string;
 let key: string;
 
 const CONFIG = `
-apisix: { node_listen: [{ ip: 127.0.0.1, port: 0 }], ssl: { listen: [{ ip: 127.0.0.1, port: 0 }] }, enable_control: false }
+apisix:
+  node_listen: [{ ip: 127.0.0.1, port: 0 }]
+  ssl: { listen: [{ ip: 127.0.0.1, port: 0 }] }
+  enable_control: false
 deployment: { admin: { admin_listen: { ip: 127.0.0.1, port: 0 } } }
 nginx_config: { worker_processes: 2 }
 plugin_attr: { prometheus: { enable_export_server: false } }
@@ -100,7 +103,7 @@ describe('npm start', () => {
     const { port } = taken.address() as AddressInfo;
     const other = await mkdtemp(path.join(tmpdir(), 'polygate-taken-'));
     const file = path.join(other, 'config.yaml');
-    await writeFile(file, CONFIG.replace('port: 0 }], ssl', `port: ${port} }], ssl`));
+    await writeFile(file, CONFIG.replace('port: 0 }]\n  ssl', `port: ${port} }]\n  ssl`));
     const wrong = startService('tools/start.ts', ['--config', file]);
     await wrong.line(/cannot serve: .*EADDRINUSE/);
     expect(await wrong.exited).toBe(1);

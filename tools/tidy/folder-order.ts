@@ -9,6 +9,7 @@ const ORDER: readonly (readonly string[])[] = [
   ['request'],
   ['pipeline', 'runner', 'control'],
   ['proxy', 'config'],
+  ['explain'],
   ['server'],
   ['http2'],
   ['worker'],

@@ -28,32 +28,18 @@ export async function openRaw(url: string): Promise<RawClient> {
   // below TLS, as only that can be reset
   const wire = connect(Number(port), protocol === 'https:' ? '127.0.0.1' : hostname);
   wire.on('error', () => undefined);
-  const socket =
-    protocol === 'https:'
-      ? connectTls({
-          socket: wire,
-          servername: hostname,
-          // the certificate is the soak's own
-          rejectUnauthorized: false,
-        })
-      : wire;
+  // the certificate is the soak's own
+  const tls = { socket: wire, servername: hostname, rejectUnauthorized: false };
+  const socket = protocol === 'https:' ? connectTls(tls) : wire;
   const statuses: number[] = [];
+  const readStatuses = statusReader(statuses);
   let bytesReceived = 0;
-  let carried = '';
   let isClosed = false;
   const waiting = new Set<() => void>();
   const changed = (): void => waiting.forEach((look) => look());
   socket.on('data', (chunk: Buffer) => {
     bytesReceived += chunk.length;
-    // a status line may be cut in two; no body of the upstream looks like one
-    const text = carried + chunk.toString('latin1');
-    let lastEnd = 0;
-    for (const match of text.matchAll(/HTTP\/1\.1 (\d{3}) /g)) {
-      lastEnd = match.index + match[0].length;
-      const status = Number(match[1]);
-      if (status >= 200) statuses.push(status);
-    }
-    carried = text.slice(Math.max(lastEnd, text.length - 12));
+    readStatuses(chunk);
     changed();
   });
   socket.on('error', () => undefined);
@@ -107,6 +93,22 @@ export async function openRaw(url: string): Promise<RawClient> {
       socket.destroy();
       wire.destroy();
     },
+  };
+}
+
+/** Appends the status of each answer, 1xx excepted. */
+function statusReader(statuses: number[]): (chunk: Buffer) => void {
+  let carried = '';
+  return (chunk) => {
+    // a status line may be cut in two; no body of the upstream looks like one
+    const text = carried + chunk.toString('latin1');
+    let lastEnd = 0;
+    for (const match of text.matchAll(/HTTP\/1\.1 (\d{3}) /g)) {
+      lastEnd = match.index + match[0].length;
+      const status = Number(match[1]);
+      if (status >= 200) statuses.push(status);
+    }
+    carried = text.slice(Math.max(lastEnd, text.length - 12));
   };
 }
 

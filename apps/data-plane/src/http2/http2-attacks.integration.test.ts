@@ -140,7 +140,7 @@ test('a CONTINUATION flood ends the connection', async () => {
   expect(served.filter((target) => target === '/')).toEqual([]);
 });
 
-test('a header list over the limit gets 431; far over it, a reset; in both cases nothing is served', async () => {
+test('a header list over the limit gets 431, far over it a reset; nothing is served', async () => {
   await start();
   const client = attacker();
   const filler = (count: number) =>
