@@ -39,9 +39,10 @@ export async function runH2load(
 /** What h2load prints, and its log: begin in µs, status and duration in µs of each request. */
 export function parseH2load(text: string, log: string): LoadResult {
   const finished = /^finished in ([\d.]+)(us|ms|s|m), ([\d.]+) req\/s/m.exec(text);
-  const requests = /^requests: \d+ total, \d+ started, (.*)$/m.exec(text)?.[1] ?? '';
-  const counts =
-    /^(\d+) done, (\d+) succeeded, (\d+) failed, (\d+) errored, (\d+) timeout/.exec(requests);
+  const totals = /^requests: \d+ total, \d+ started, (.*)$/m.exec(text)?.[1] ?? '';
+  const counts = /^(\d+) done, (\d+) succeeded, (\d+) failed, (\d+) errored, (\d+) timeout/.exec(
+    totals,
+  );
   const statuses = /^status codes: (\d+) 2xx, (\d+) 3xx, (\d+) 4xx, (\d+) 5xx/m.exec(text);
   if (finished === null || counts === null || statuses === null) {
     throw new Error(`h2load printed no figures:\n${text}`);
