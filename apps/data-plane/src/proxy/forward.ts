@@ -1,6 +1,7 @@
 import { GatewayError, HeaderList } from '@polygate/plugin-sdk';
 import type { LocalReply, UpstreamAttempt } from '@polygate/plugin-sdk';
 import { HOP_BY_HOP } from '../http1/write-head.ts';
+import { upstreamOfRoute } from '../pipeline/match-route.ts';
 import { runRequestPhase } from '../pipeline/run-phase.ts';
 import type { PhaseResult } from '../pipeline/run-phase.ts';
 import type { RequestBody, Tunnel } from '../request/exchange.ts';

@@ -1,6 +1,3 @@
-import { isIP } from 'node:net';
-import type { ConnectionOptions } from 'node:tls';
-import { hostWithoutPort } from '../request/request-target.ts';
 import type {
   CompiledNode,
   CompiledUpstream,
@@ -8,6 +5,7 @@ import type {
 } from '../upstream/compiled-upstream.ts';
 import { Http1Call } from './http1-call.ts';
 import type { UpstreamConnectionOptions } from './http1-upstream-connection.ts';
+import { serverNameOf, tlsKeyOf, tlsOptionsOf } from './node-tls.ts';
 import { UpstreamPool } from './upstream-pool.ts';
 import type { UpstreamRequest, UpstreamTransport } from './upstream-transport.ts';
 
@@ -32,7 +30,10 @@ export function createHttp1Transport(options: Http1TransportOptions): UpstreamTr
 
   const poolFor = (request: UpstreamRequest): UpstreamPool => {
     const { upstream, node } = request;
-    if (upstream.scheme === 'https') return findPool(upstream, node, serverName(request, options));
+    if (upstream.scheme === 'https') {
+      const name = options.tlsServerName ? serverNameOf(request.host) : undefined;
+      return findPool(upstream, node, name);
+    }
     const known = poolOfNode.get(node);
     if (known !== undefined) return known;
     const pool = findPool(upstream, node, undefined);
@@ -47,11 +48,12 @@ export function createHttp1Transport(options: Http1TransportOptions): UpstreamTr
   ): UpstreamPool => {
     const keepalive = upstream.keepalive ?? options.keepalive;
     const { size, idleTimeoutMs, requestsMax } = keepalive;
-    const identity = upstream.scheme === 'https' ? `${name ?? ''} ${upstream.tls?.identity}` : '';
+    const identity = upstream.scheme === 'https' ? tlsKeyOf(upstream, name) : '';
     const key = `${upstream.scheme} ${node.label} ${identity} ${size} ${idleTimeoutMs} ${requestsMax}`;
     let pool = pools.get(key);
     if (pool === undefined) {
-      const tls = upstream.scheme === 'https' ? tlsOptions(upstream, name) : undefined;
+      const tls =
+        upstream.scheme === 'https' ? tlsOptionsOf(upstream, name, 'http/1.1') : undefined;
       pool = new UpstreamPool({ host: node.host, port: node.port, tls, keepalive }, options);
       pools.set(key, pool);
     }
@@ -79,21 +81,5 @@ export function createHttp1Transport(options: Http1TransportOptions): UpstreamTr
       pools.clear();
       poolOfNode = new WeakMap();
     },
-  };
-}
-
-function serverName(request: UpstreamRequest, options: Http1TransportOptions): string | undefined {
-  if (!options.tlsServerName) return undefined;
-  const name = hostWithoutPort(request.host);
-  return name === '' || isIP(name) !== 0 || name.startsWith('[') ? undefined : name;
-}
-
-/** As nginx's proxy_ssl_verify off and proxy_ssl_server_name on, which APISIX runs with. */
-function tlsOptions({ tls }: CompiledUpstream, name: string | undefined): ConnectionOptions {
-  return {
-    ALPNProtocols: ['http/1.1'],
-    rejectUnauthorized: tls?.verify ?? false,
-    ...(name === undefined ? {} : { servername: name }),
-    ...(tls?.secureContext === undefined ? {} : { secureContext: tls.secureContext }),
   };
 }

@@ -1,13 +1,12 @@
-import { connect, isIP } from 'node:net';
+import { connect } from 'node:net';
 import type { Socket } from 'node:net';
 import { connect as connectTls } from 'node:tls';
-import type { ConnectionOptions, SecureContext } from 'node:tls';
 import type { HeadLimits } from '../http1/head-parser.ts';
-import { hostWithoutPort } from '../request/request-target.ts';
 import type { Deadlines } from '../sockets/deadlines.ts';
-import type { CompiledUpstream, KeepaliveSettings } from '../upstream/compiled-upstream.ts';
+import type { KeepaliveSettings } from '../upstream/compiled-upstream.ts';
 import { Http2Call } from './http2-call.ts';
 import { Http2Session } from './http2-session.ts';
+import { serverNameOf, tlsKeyOf, tlsOptionsOf } from './node-tls.ts';
 import type { UpstreamRequest, UpstreamTransport } from './upstream-transport.ts';
 
 export interface Http2TransportOptions {
@@ -19,14 +18,6 @@ export interface Http2TransportOptions {
   readonly tlsServerName: boolean;
 }
 
-/** As `compileUpstream` gives it to upstreams. */
-interface UpstreamTls {
-  /** Tells client certificates and verification apart. */
-  readonly identity: string;
-  readonly secureContext: SecureContext | undefined;
-  readonly verify: boolean;
-}
-
 interface SessionSettings {
   /** For SNI. */
   readonly name: string | undefined;
@@ -34,7 +25,6 @@ interface SessionSettings {
   readonly streamsMax: number | undefined;
 }
 
-const NO_TLS: UpstreamTls = { identity: '', secureContext: undefined, verify: false };
 /** A timer that long is none. */
 const IDLE_MS_MAX = 24 * 3_600_000;
 
@@ -48,8 +38,8 @@ export function createHttp2Transport(options: Http2TransportOptions): UpstreamTr
   const sessionFor = (request: UpstreamRequest): Http2Session => {
     const { upstream, node } = request;
     const isTls = upstream.scheme === 'grpcs';
-    const name = isTls && options.tlsServerName ? serverName(request.host) : undefined;
-    const identity = isTls ? `${name ?? ''} ${tlsOf(upstream).identity}` : '';
+    const name = isTls && options.tlsServerName ? serverNameOf(request.host) : undefined;
+    const identity = isTls ? tlsKeyOf(upstream, name) : '';
     const keepalive = upstream.keepalive ?? options.keepalive;
     const { idleTimeoutMs, requestsMax } = keepalive;
     const key = `${upstream.scheme} ${node.label} ${identity} ${idleTimeoutMs} ${requestsMax}`;
@@ -76,7 +66,7 @@ export function createHttp2Transport(options: Http2TransportOptions): UpstreamTr
     const target = { host: node.host, port: node.port };
     const socket: Socket =
       upstream.scheme === 'grpcs'
-        ? connectTls({ ...target, ...tlsOptions(upstream, name) })
+        ? connectTls({ ...target, ...tlsOptionsOf(upstream, name, 'h2') })
         : connect(target);
     const limits = {
       ...options.headLimits,
@@ -106,43 +96,4 @@ export function createHttp2Transport(options: Http2TransportOptions): UpstreamTr
       sessions.clear();
     },
   };
-}
-
-/** One transport for all: what goes to nodes of gRPC takes HTTP/2, all else HTTP/1.1. */
-export function transportByScheme(
-  http1: UpstreamTransport,
-  http2: UpstreamTransport,
-): UpstreamTransport {
-  return {
-    send(request, receiver) {
-      const { scheme } = request.upstream;
-      const transport = scheme === 'grpc' || scheme === 'grpcs' ? http2 : http1;
-      return transport.send(request, receiver);
-    },
-    close() {
-      http1.close();
-      http2.close();
-    },
-  };
-}
-
-/** Upstreams that were compiled without certificates have none. */
-function tlsOf(upstream: CompiledUpstream): UpstreamTls {
-  return (upstream as { readonly tls?: UpstreamTls }).tls ?? NO_TLS;
-}
-
-/** As nginx's grpc_ssl_verify off, which APISIX runs with, unless the upstream says otherwise. */
-function tlsOptions(upstream: CompiledUpstream, name: string | undefined): ConnectionOptions {
-  const { secureContext, verify } = tlsOf(upstream);
-  return {
-    ALPNProtocols: ['h2'],
-    rejectUnauthorized: verify,
-    ...(name === undefined ? {} : { servername: name }),
-    ...(secureContext === undefined ? {} : { secureContext }),
-  };
-}
-
-function serverName(host: string): string | undefined {
-  const name = hostWithoutPort(host);
-  return name === '' || isIP(name) !== 0 || name.startsWith('[') ? undefined : name;
 }

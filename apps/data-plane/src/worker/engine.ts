@@ -1,7 +1,8 @@
 import type { GatewayConfig } from '@polygate/chassis';
 import { createHttp2Acceptor } from '../http2/http2-acceptor.ts';
 import { createHttp1Transport } from '../proxy/http1-transport.ts';
-import { createHttp2Transport, transportByScheme } from '../proxy/http2-transport.ts';
+import { createHttp2Transport } from '../proxy/http2-transport.ts';
+import { transportByScheme } from '../proxy/transport-by-scheme.ts';
 import type { UpstreamTransport } from '../proxy/upstream-transport.ts';
 import type { Exchange } from '../request/exchange.ts';
 import type { Gateway } from '../server/gateway.ts';
