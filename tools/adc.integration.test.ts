@@ -12,6 +12,8 @@ import type { ServiceProcess } from './service-process.ts';
 // No registry has it: POLYGATE_ADC names the executable of a build of its own.
 
 const KEY = 'key-of-this-test-only';
+/** Each runs ADC some times. */
+const TEST_MS = 120_000;
 const run = promisify(execFile);
 
 let folder: string;
@@ -19,7 +21,7 @@ let service: ServiceProcess;
 let server: string;
 let certificates: TestCertificates;
 
-describe.skipIf(!hasAdc())('ADC', () => {
+describe.skipIf(!hasAdc())('ADC', { timeout: TEST_MS }, () => {
   beforeAll(async () => {
     folder = await mkdtemp(path.join(tmpdir(), 'polygate-adc-'));
     certificates = await createTestCertificates(folder);

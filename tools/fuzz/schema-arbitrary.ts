@@ -85,8 +85,7 @@ function merge(one: Schema, other: Schema): Schema {
 }
 
 function typed(schema: Schema, options: SchemaArbitraryOptions, depth: number) {
-  const { type } = schema;
-  const types = Array.isArray(type) ? type.map(String) : type === undefined ? [] : [String(type)];
+  const types = [schema['type']].flat().filter((type) => typeof type === 'string');
   const [first = guessType(schema)] = types;
   if (types.length <= 1) return ofType(first, schema, options, depth);
   return fc.oneof(...types.map((one) => ofType(one, schema, options, depth)));
@@ -189,7 +188,7 @@ function strings(schema: Schema): fc.Arbitrary<unknown> {
   const maxLength = Math.max(minLength, Math.min(bound(schema, 'maxLength', CHARS_MAX), CHARS_MAX));
   const plain = fc.string({ minLength, maxLength });
   const own = typeof pattern === 'string' ? matching(pattern, plain) : plain;
-  return fc.oneof({ weight: 30, arbitrary: own }, { weight: 1, arbitrary: references });
+  return fc.oneof({ weight: 300, arbitrary: own }, { weight: 1, arbitrary: references });
 }
 
 /** Look-arounds and the like cannot be generated from. */

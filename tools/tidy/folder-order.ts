@@ -7,7 +7,7 @@ const ROOM_ROOT = 'apps/data-plane/src';
 const ORDER: readonly (readonly string[])[] = [
   ['http1', 'sockets', 'tls', 'access-log', 'routing', 'upstream', 'state', 'metrics'],
   ['request'],
-  ['pipeline', 'runner', 'control'],
+  ['pipeline', 'runner', 'control', 'health'],
   ['proxy', 'config'],
   ['explain'],
   ['server'],

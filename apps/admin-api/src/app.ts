@@ -4,6 +4,7 @@ import type { Logger } from '@polygate/plugin-sdk';
 import type { Tracer } from '@opentelemetry/api';
 import Koa from 'koa';
 import { refusal } from './answer.ts';
+import { explainRoutes } from './explain/explain-routes.ts';
 import { type KeyRing } from './keys/admin-key.ts';
 import type { ControlService } from './control/control-service.ts';
 import { makeEnvelope } from './envelope.ts';
@@ -21,6 +22,7 @@ import { traceRequests } from './middleware/trace-requests.ts';
 import type { PluginSets } from './plugins/plugin-sets.ts';
 import { WritePreparer } from './writes/prepare-write.ts';
 import { ResourceHandler } from './resource-handler.ts';
+import { openApiRoute } from './openapi/openapi-route.ts';
 import { dispatchResources } from './routes/dispatch-resources.ts';
 import { namedRoutes } from './routes/named-routes.ts';
 import { standaloneRoutes } from './standalone/standalone-routes.ts';
@@ -69,6 +71,16 @@ export function createApp(options: AppOptions): Koa<AdminState> {
   app.use(authenticate(keyRing, new FailedKeys({ failuresMax, windowMs }), log));
   app.use(awaitApplied(standaloneStore === undefined ? control : undefined));
   app.use(auditWrites(options.auditLog));
+  const hasStreamMode = config.proxyMode !== 'http';
+  app.use(
+    openApiRoute(plugins, {
+      apiVersion: envelope.version,
+      hasStreamMode,
+      isStandalone: standaloneStore !== undefined,
+      needsKey: keyRing !== undefined,
+    }),
+  );
+  app.use(explainRoutes(control));
   if (standaloneStore !== undefined) {
     const configs = new StandaloneConfigs({ store: standaloneStore, plugins, rules });
     app.use(standaloneRoutes({ configs, plugins, rules }));
@@ -76,7 +88,6 @@ export function createApp(options: AppOptions): Koa<AdminState> {
     return app;
   }
   app.use(namedRoutes({ plugins, control, log, rules }));
-  const hasStreamMode = config.proxyMode !== 'http';
   const transactions = new Transactions({ store, rawStore, preparer, hasStreamMode });
   app.use(transactionRoutes(transactions));
   app.use(dispatchResources({ handler, plugins, apiVersion: envelope.version, hasStreamMode }));

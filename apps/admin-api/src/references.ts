@@ -27,7 +27,7 @@ export async function findDanglingReference(
   for (const { field, kind, label } of references) {
     const id = value[field];
     if (typeof id !== 'string' && typeof id !== 'number') continue;
-    if ((await store.get(`/${kind}/${id}`)) !== undefined) continue;
+    if ((await findObject(store, kind, id)) !== undefined) continue;
     return `failed to fetch ${label} info by ${label} id [${id}], response code: 404`;
   }
   return undefined;
@@ -45,11 +45,23 @@ export async function findDanglingCertificate(
   const tls = isJsonObject(upstream) ? upstream['tls'] : undefined;
   const id = isJsonObject(tls) ? tls['client_cert_id'] : undefined;
   if (typeof id !== 'string' && typeof id !== 'number') return undefined;
-  const item = await store.get(`/ssls/${id}`);
+  const item = await findObject(store, 'ssls', id);
   const fault = `failed to fetch ssl info by ssl id [${id}]`;
   if (item === undefined) return `${fault}, response code: 404`;
   const isClient = isJsonObject(item.value) && item.value['type'] === 'client';
   return isClient ? undefined : `${fault}, wrong ssl type`;
+}
+
+/** What an id can be: schemas let `$secret://…` through, which would be a key of another depth. */
+const ID_PATTERN = /^[\w.-]{1,256}$/;
+
+/** The object that a value refers to, if there is one. */
+export async function findObject(
+  store: ReadableStore,
+  kind: ResourceKind,
+  id: string | number,
+): Promise<StoredItem | undefined> {
+  return ID_PATTERN.test(String(id)) ? store.get(`/${kind}/${id}`) : undefined;
 }
 
 /** Objects of one kind that may point at the object to be deleted. */

@@ -212,8 +212,11 @@ export class ResourceHandler {
   }
 }
 
+/** etcd's own limit for a lease. */
+export const TTL_SECONDS_MAX = 9_000_000_000;
+
 function readTtl(ttl: string | undefined): number | undefined | 'invalid' {
   if (ttl === undefined) return undefined;
   const seconds = ttl.trim() === '' ? Number.NaN : Number(ttl);
-  return seconds > 0 && seconds < Number.MAX_SAFE_INTEGER ? Math.ceil(seconds) : 'invalid';
+  return seconds > 0 && seconds <= TTL_SECONDS_MAX ? Math.ceil(seconds) : 'invalid';
 }

@@ -18,6 +18,8 @@ const KIND_BY_SCHEMA_NAME = new Map<string, ResourceKind>(
   ]),
 );
 
+export const SCHEMA_NAMES: readonly string[] = [...KIND_BY_SCHEMA_NAME.keys()];
+
 export function describeSchema(name: string): Answer {
   const kind = KIND_BY_SCHEMA_NAME.get(name);
   if (kind === undefined) return refusal(400, `not found schema: ${name}`);

@@ -1,4 +1,4 @@
-import { ConfigError } from '@polygate/model';
+import { ConfigError, isSecretReference, RESOURCE_SINGULAR } from '@polygate/model';
 import { type Answer, refusal } from './answer.ts';
 import { isJsonObject, type JsonObject } from './json-object.ts';
 import type { PluginSets } from './plugins/plugin-sets.ts';
@@ -72,6 +72,11 @@ function itemFault(
   if (resource === undefined) return `Unsupported resource type: ${kind}`;
   const { id } = value;
   const isId = typeof id === 'string' || typeof id === 'number';
+  const own = resource.idSource === 'username' ? value['username'] : id;
+  // the schema takes it where a string may stand
+  if (typeof own === 'string' && isSecretReference(own)) {
+    return `wrong ${RESOURCE_SINGULAR[resource.kind]} id`;
+  }
   if (kind === 'secrets' && !String(id).includes('/')) {
     return `invalid secret id: ${isId ? id : 'nil'}`;
   }

@@ -1,31 +1,33 @@
 import { randomUUID } from 'node:crypto';
-import { hostname } from 'node:os';
 import { reloadPluginList } from '@polygate/chassis';
 import type { GatewayConfig, Logger } from '@polygate/chassis';
 import { EMPTY_REVISION } from '@polygate/config-store';
-import type { ConfigStore, WatchEvent } from '@polygate/config-store';
-import { PLUGIN_DEFINITIONS } from '@polygate/plugins/definitions';
-import type { PluginDefinition } from '@polygate/plugin-sdk';
+import type { ConfigStore } from '@polygate/config-store';
 import type { ConfigUpdate, PluginSelection } from './config/config-item.ts';
 import { ConfigState } from './config/config-state.ts';
 import type { RejectedItem } from './config/config-state.ts';
+import type { StoreEvent } from './config/guard/known-items.ts';
+import { guardSettings } from './config/guard/guard-settings.ts';
+import { StoreGuard } from './config/guard/store-guard.ts';
 import { environmentVariables } from './config/secrets/environment-reference.ts';
 import { SecretCache } from './config/secrets/secret-cache.ts';
 import { ControlLink } from './control/control-link.ts';
 import { collectGarbage } from './control-api/collect-garbage.ts';
+import { serverInfo } from './control-api/server-info.ts';
 import { startControlApi } from './control-api/control-api.ts';
 import type { ControlApi } from './control-api/control-api.ts';
 import type { ControlView } from './control-api/control-view.ts';
 import type { DebugFile } from './control-api/debug-file.ts';
 import { startDebugMode } from './control-api/debug-mode.ts';
-import { exporterSettings, metricPrefix } from './metrics/exporter-settings.ts';
-import { processMetrics } from './metrics/gateway-metrics.ts';
+import { addConfs } from './explain/add-confs.ts';
+import type { ExplainQuestion } from './explain/question.ts';
+import { exporterSettings } from './metrics/exporter-settings.ts';
+import { processSnapshot } from './metrics/process-snapshot.ts';
 import type { MetricSnapshot } from './metrics/metric-snapshot.ts';
-import { WorkerMetrics } from './metrics/worker-metrics.ts';
 import { startMetricsExporter } from './metrics/metrics-exporter.ts';
 import type { MetricsExporter } from './metrics/metrics-exporter.ts';
 import packageJson from '../package.json' with { type: 'json' };
-import { pluginNamesOf, selectPluginNames } from './plugin-selection.ts';
+import { definitionsOf, pluginNamesOf, selectPluginNames } from './plugin-selection.ts';
 import type { Listener } from './server/listeners.ts';
 import { allocateCounters } from './state/shared-counters.ts';
 import { createTlsSecrets } from './tls/tls-settings.ts';
@@ -56,6 +58,8 @@ export interface DataPlane {
   isReady(): boolean;
   /** Revision that every worker serves. */
   appliedRevision(): number;
+  /** What is served was kept on disk, and why. Undefined: it is the store's. */
+  whyStale(): string | undefined;
   /** As nginx at USR1: the workers' log files were moved away. */
   reopenLogs(): void;
   stop(graceMs: number): Promise<void>;
@@ -72,6 +76,7 @@ class RunningDataPlane implements DataPlane {
   readonly #options: DataPlaneOptions;
   readonly #secrets: SecretCache;
   readonly #state: ConfigState;
+  readonly #guard: StoreGuard;
   readonly #pool: WorkerPool;
   readonly #abort = new AbortController();
   readonly serving: Promise<void>;
@@ -84,6 +89,8 @@ class RunningDataPlane implements DataPlane {
   #debugMode: DebugFile | undefined;
   readonly #instanceId = randomUUID();
   #watching: Promise<void> = Promise.resolve();
+  /** Events are applied one after another, whoever tells them. */
+  #turn: Promise<void> = Promise.resolve();
   #begun = false;
   #secretTimer: NodeJS.Timeout | undefined;
   #storeConnected = true;
@@ -110,6 +117,14 @@ class RunningDataPlane implements DataPlane {
       encryption: config.dataEncryption,
       resolve: (reference) => this.#secrets.resolve(reference),
       unknownPlugins: isStandalone(config) ? 'reject' : 'skip',
+    });
+    this.#guard = new StoreGuard({
+      ...guardSettings(config),
+      store: options.store,
+      log,
+      lastGoodOf: (key) => this.#state.servedVersion(key),
+      inTurn: (run) => this.#inTurn(run),
+      apply: (event) => this.#onEvent(event),
     });
     this.#pool = new WorkerPool({
       start: {
@@ -148,6 +163,7 @@ class RunningDataPlane implements DataPlane {
           pluginNames: this.#selection.names,
         }),
         onReloadPlugins: (_, names) => this.#reloadPlugins(names),
+        onExplain: (question) => this.#explain(question),
       });
     }
     this.#controlApi = await this.#startControlApi();
@@ -158,6 +174,7 @@ class RunningDataPlane implements DataPlane {
       set: (on) => this.#pool.setDebugMode(on),
     });
     this.#watching = this.#watch();
+    this.#guard.start(this.#abort.signal);
     this.#secretTimer = setInterval(() => void this.#refreshSecrets(), SECRETS_LOOK_MS);
   }
 
@@ -184,6 +201,10 @@ class RunningDataPlane implements DataPlane {
     return this.#pool.appliedRevision;
   }
 
+  whyStale(): string | undefined {
+    return this.#guard.whyStale();
+  }
+
   reopenLogs(): void {
     this.#pool.reopenLogs();
   }
@@ -193,6 +214,7 @@ class RunningDataPlane implements DataPlane {
     clearInterval(this.#secretTimer);
     this.#control?.close();
     await this.#watching;
+    await this.#guard.close();
     await this.#pool.stop(graceMs);
     await this.#exporter?.close();
     this.#debugMode?.close();
@@ -204,7 +226,7 @@ class RunningDataPlane implements DataPlane {
     try {
       for await (const event of store.watch(this.#abort.signal)) {
         if (event.kind !== 'status') {
-          await this.#onEvent(event).catch((error: unknown) => {
+          await this.#inTurn(() => this.#onEvent(event)).catch((error: unknown) => {
             // A watch that ended here would freeze the configuration: the next event sends it whole.
             this.#isBehind = true;
             log.error(`revision ${event.revision} did not reach the workers: ${String(error)}`);
@@ -213,7 +235,10 @@ class RunningDataPlane implements DataPlane {
         }
         this.#storeConnected = event.connected;
         if (event.connected) log.info('configuration store is connected');
-        else log.error(`configuration store is out of reach: ${event.reason ?? 'unknown reason'}`);
+        else {
+          log.error(`configuration store is out of reach: ${event.reason ?? 'unknown reason'}`);
+          void this.#guard.startFromDisk('the store is out of reach');
+        }
       }
     } catch (error) {
       log.error(`watching the configuration failed: ${String(error)}`);
@@ -221,7 +246,8 @@ class RunningDataPlane implements DataPlane {
     }
   }
 
-  async #onEvent(event: Exclude<WatchEvent, { kind: 'status' }>): Promise<void> {
+  async #onEvent(event: StoreEvent): Promise<void> {
+    this.#guard.observe(event);
     const names = pluginNamesOf(event, this.#options.log);
     const isOther = names !== undefined && this.#select(names);
     if (!this.#begun) {
@@ -239,8 +265,14 @@ class RunningDataPlane implements DataPlane {
     this.#onProgress();
   }
 
+  #inTurn(run: () => Promise<void>): Promise<void> {
+    const done = this.#turn.then(run);
+    this.#turn = done.catch(() => undefined);
+    return done;
+  }
+
   /** Applies it, and again once the secrets that it refers to are there: no worker waits for them. */
-  async #withSecrets(event: Exclude<WatchEvent, { kind: 'status' }>): Promise<ConfigUpdate> {
+  async #withSecrets(event: StoreEvent): Promise<ConfigUpdate> {
     const isOther = this.#secrets.observe(event);
     const update = this.#state.apply(event);
     if (!isOther && !this.#secrets.isDue) return update;
@@ -253,6 +285,12 @@ class RunningDataPlane implements DataPlane {
     if (!changed || !this.#begun || this.#abort.signal.aborted) return;
     this.#pool.send(this.#secrets.askAnew(() => this.#state.revalidate()));
     this.#options.log.info('secrets have changed: the configuration is built anew');
+  }
+
+  async #explain(question: ExplainQuestion): Promise<string> {
+    const explained = await this.#pool.explain(question);
+    if (!explained.ok) throw new Error(explained.reason);
+    return addConfs(explained.document, this.#state.written());
   }
 
   /** Whether it is another set than before. */
@@ -309,20 +347,13 @@ class RunningDataPlane implements DataPlane {
       source,
       items: () => this.#state.written(),
       plugins: () => [...definitionsOf(this.#selection.names).values()],
-      // No health checks yet: as before the first request in APISIX.
-      checkedNodes: () => [],
+      checkedNodes: (item) => this.#pool.health.targetsOf(item),
       reloadPlugins: () => {
         const { plugins, pluginAttr } = reloadPluginList(config.file);
         this.#takePlugins(plugins, pluginAttr);
       },
       collectGarbage,
-      serverInfo: () => ({
-        boot_time: Math.floor(Date.now() / 1000 - process.uptime()),
-        etcd_version: 'unknown',
-        hostname: hostname(),
-        id: this.#instanceId,
-        version: VERSION,
-      }),
+      serverInfo: () => serverInfo(this.#instanceId, VERSION),
     };
   }
 
@@ -337,12 +368,14 @@ class RunningDataPlane implements DataPlane {
   }
 
   #processMetrics(): MetricSnapshot {
-    const registry = new WorkerMetrics();
-    const metrics = processMetrics(registry, metricPrefix(this.#options.config));
-    metrics.nodeInfo(hostname(), VERSION);
-    metrics.etcdReachable(this.#storeConnected);
-    metrics.etcdModifyIndex('x_etcd_index', this.#state.revision);
-    return registry.snapshot();
+    const { config } = this.#options;
+    return processSnapshot(config, {
+      version: VERSION,
+      isStoreReachable: this.#storeConnected,
+      revision: this.#state.revision,
+      guard: this.#guard.report,
+      nodes: this.#pool.health.statuses,
+    });
   }
 
   #rejected(): readonly RejectedItem[] {
@@ -359,13 +392,4 @@ class RunningDataPlane implements DataPlane {
 /** Written by hand: what is wrong in it is better said than served in part. */
 function isStandalone({ configProvider }: GatewayConfig): boolean {
   return configProvider !== 'etcd' && configProvider !== 'embedded';
-}
-
-function definitionsOf(names: readonly string[]): ReadonlyMap<string, PluginDefinition> {
-  return new Map(
-    names.flatMap((name) => {
-      const definition = PLUGIN_DEFINITIONS.get(name);
-      return definition === undefined ? [] : [[name, definition] as const];
-    }),
-  );
 }

@@ -1,5 +1,6 @@
 import type { Logger } from '@polygate/chassis';
 import type { WatchEvent } from '@polygate/config-store';
+import type { PluginDefinition } from '@polygate/plugin-sdk';
 import { PLUGIN_DEFINITIONS } from '@polygate/plugins/definitions';
 
 /** The store's key with the list that the Admin API writes when plugins are reloaded. */
@@ -38,6 +39,15 @@ export function pluginNamesOf(
     return undefined;
   }
   return value.flatMap(({ name, stream }) => (stream === true ? [] : name));
+}
+
+export function definitionsOf(names: readonly string[]): ReadonlyMap<string, PluginDefinition> {
+  return new Map(
+    names.flatMap((name) => {
+      const definition = PLUGIN_DEFINITIONS.get(name);
+      return definition === undefined ? [] : [[name, definition] as const];
+    }),
+  );
 }
 
 interface ListedPlugin {

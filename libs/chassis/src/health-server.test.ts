@@ -54,3 +54,21 @@ test('a port in use is an error of the start', async () => {
   });
   await expect(second).rejects.toThrow('EADDRINUSE');
 });
+
+test('what is served but not up to date is told beside the status, and is ready', async () => {
+  let stale: string | undefined = 'kept on disk';
+  const server = await startHealthServer({
+    host: '127.0.0.1',
+    port: 0,
+    ready: () => undefined,
+    stale: () => stale,
+  });
+  const read = async (): Promise<unknown> => {
+    const response = await fetch(`http://127.0.0.1:${server.port}/status/ready`);
+    return { status: response.status, body: await response.json() };
+  };
+  expect(await read()).toEqual({ status: 200, body: { status: 'ok', stale: 'kept on disk' } });
+  stale = undefined;
+  expect(await read()).toEqual({ status: 200, body: { status: 'ok' } });
+  await server.close();
+});

@@ -33,6 +33,8 @@ export interface HealthServerOptions {
   /** Both give undefined when all is well, otherwise the reason. */
   readonly live?: () => string | undefined;
   readonly ready: () => string | undefined;
+  /** What is served, but is not up to date: told beside the status. */
+  readonly stale?: () => string | undefined;
 }
 
 export interface HealthServer {
@@ -52,8 +54,9 @@ export async function startHealthServer(options: HealthServerOptions): Promise<H
     (request, response) => {
       const path = request.url?.split('?', 1)[0] ?? '';
       // As nginx's prefix locations: what begins with /status is /status.
-      if (path.startsWith('/status/ready')) return answer(response, options.ready());
-      if (path.startsWith('/status')) return answer(response, options.live?.());
+      if (path.startsWith('/status/ready'))
+        return answer(response, options.ready(), options.stale?.());
+      if (path.startsWith('/status')) return answer(response, options.live?.(), options.stale?.());
       response.writeHead(404).end();
     },
   );
@@ -69,8 +72,13 @@ export async function startHealthServer(options: HealthServerOptions): Promise<H
   };
 }
 
-function answer(response: ServerResponse, error: string | undefined): void {
-  const body = error === undefined ? { status: 'ok' } : { status: 'error', error };
+function answer(
+  response: ServerResponse,
+  error: string | undefined,
+  stale: string | undefined,
+): void {
+  const state = error === undefined ? { status: 'ok' } : { status: 'error', error };
+  const body = stale === undefined ? state : { ...state, stale };
   response.writeHead(error === undefined ? 200 : 503, { 'Content-Type': 'application/json' });
   response.end(`${JSON.stringify(body)}\n`);
 }

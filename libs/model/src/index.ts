@@ -25,11 +25,13 @@ export {
 } from './expression/compile-expression.ts';
 export type { ExpressionValue } from './expression/operators.ts';
 export { cloneJson, freeze } from './json-value.ts';
+export { luaNumber } from './lua-text.ts';
 export { compilePattern, type Pattern, type PatternOptions } from './pattern/compile-pattern.ts';
 export type { PluginCheckOptions, PluginSchemas } from './resources/checks/check-plugins.ts';
 export { RESOURCE_KINDS, RESOURCE_SINGULAR, type ResourceKind } from './resources/kinds.ts';
 export { PLUGIN_META_SCHEMA, withPluginMeta } from './resources/plugin-meta.schema.ts';
 export { resourceSchema } from './resources/resource-schema.ts';
+export { SECRET_MANAGER_SCHEMAS } from './resources/secrets.schema.ts';
 export type {
   ConsumerResource,
   CredentialResource,

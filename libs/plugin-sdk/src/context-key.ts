@@ -9,3 +9,6 @@ export interface ContextKey<T> {
 export function contextKey<T>(name: string): ContextKey<T> {
   return { name };
 }
+
+/** Claims of a verified token, left by jwt-auth with `store_in_ctx`. */
+export const JWT_PAYLOAD = contextKey<Readonly<Record<string, unknown>>>('jwt_auth_payload');

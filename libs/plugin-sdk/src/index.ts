@@ -1,5 +1,5 @@
 // For plugins.
-export { contextKey, type ContextKey } from './context-key.ts';
+export { contextKey, JWT_PAYLOAD, type ContextKey } from './context-key.ts';
 export { GATEWAY_ERRORS, GatewayError } from './errors.ts';
 export type { ErrorSource, GatewayErrorCode, GatewayErrorInfo } from './errors.ts';
 export type { ExternalConf, ExternalPluginConf, ExternalPlugins } from './external-plugins.ts';
@@ -20,17 +20,20 @@ export type {
   RequestHandler,
   ResponseHandler,
 } from './plugin.ts';
+export type { PublicApi } from './public-api.ts';
 export { readableText } from './readable-text.ts';
 export type {
   ClientRequest,
   ClientResponse,
   ConsumerMatch,
   Logger,
+  MatchedResources,
   MatchedRoute,
   Peer,
   QueryArgument,
   RequestContext,
   UpstreamAttempt,
+  UpstreamHandle,
   Variables,
 } from './request-context.ts';
 export type { SharedState, WindowCount } from './shared-state.ts';

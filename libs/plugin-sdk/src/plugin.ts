@@ -1,8 +1,10 @@
+import type { UpstreamResource } from '@polygate/model';
 import type { ExternalPlugins } from './external-plugins.ts';
 import type { LocalReply } from './local-reply.ts';
 import type { MetricRegistry } from './metrics.ts';
 import type { Phase } from './phase.ts';
-import type { Logger, RequestContext } from './request-context.ts';
+import type { PublicApi } from './public-api.ts';
+import type { Logger, RequestContext, UpstreamHandle } from './request-context.ts';
 import type { SharedState } from './shared-state.ts';
 
 /** A JSON Schema as plain data: the Admin API serves it as it stands. */
@@ -24,8 +26,8 @@ export interface PluginDefinition<Conf = unknown> {
   readonly schema: JsonSchema;
   readonly consumerSchema?: JsonSchema;
   readonly metadataSchema?: JsonSchema;
-  /** What JSON Schema cannot say. Throws a ConfigError. */
-  check?(conf: Conf): void;
+  /** What JSON Schema cannot say. `plugins`: every plugin that a conf may name. Throws a ConfigError. */
+  check?(conf: Conf, plugins: ReadonlyMap<string, PluginDefinition>): void;
   checkConsumer?(conf: Readonly<Record<string, unknown>>): void;
 }
 
@@ -48,6 +50,14 @@ export interface PluginEnvironment {
   readonly shared: SharedState;
   readonly metrics: MetricRegistry;
   readonly external: ExternalPlugins;
+  /** For `useUpstream` of a request; the resource is validated and has its defaults. */
+  readonly compileUpstream: (resource: UpstreamResource) => UpstreamHandle;
+  /** Ports that TLS is served on; none where it is not. */
+  readonly httpsPorts: readonly number[];
+  /** The enabled plugins by name: for one that runs others, as multi-auth does. */
+  readonly plugins: ReadonlyMap<string, Plugin>;
+  /** Those of all enabled plugins. */
+  readonly publicApis: readonly PublicApi[];
   readonly log: Logger;
 }
 
@@ -78,6 +88,8 @@ export interface PluginHandlers<Conf, Prepared> {
   runsIn?(phase: Phase, prepared: Prepared): boolean;
   /** After the last request that used it. */
   dispose?(prepared: Prepared): void;
+  /** Once for a set of plugins, with `plugin_attr.<name>`. */
+  publicApis?(attr: PluginEnvironment['attr']): readonly PublicApi[];
   rewrite?: RequestHandler<Prepared>;
   access?: RequestHandler<Prepared>;
   /** Runs again for each node that is tried: must be repeatable. */

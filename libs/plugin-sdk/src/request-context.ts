@@ -28,6 +28,8 @@ export interface ClientRequest {
   /** Parsed from `query`; setting it writes `query` anew. */
   getArguments(): readonly QueryArgument[];
   setArguments(args: readonly QueryArgument[]): void;
+  /** Whether there is one, possibly of no bytes: nothing is read for the answer. */
+  readonly hasBody: boolean;
   /**
    * The whole body. Buffers it, up to `bytesMax`; rejects with the GatewayError
    * `REQUEST_BODY_TOO_LARGE` (413) past that. Undefined when the request has none.
@@ -86,6 +88,13 @@ export interface ConsumerMatch {
   readonly authConf: Readonly<Record<string, unknown>>;
 }
 
+/** The objects of the configuration behind a request, with defaults filled in. Not to be changed. */
+export interface MatchedResources {
+  readonly route: Readonly<Record<string, unknown>> | undefined;
+  readonly service: Readonly<Record<string, unknown>> | undefined;
+  readonly consumer: Readonly<Record<string, unknown>> | undefined;
+}
+
 /** Looks up `$`-variables of nginx and APISIX by name, without `$`. */
 export interface Variables {
   get(name: string): string | undefined;
@@ -98,6 +107,12 @@ export interface Logger {
   info(message: string): void;
   warn(message: string): void;
   error(message: string): void;
+}
+
+/** An upstream that requests can be sent to. What is in it is the gateway's. */
+export interface UpstreamHandle {
+  /** Undefined where it is no object of the configuration. */
+  readonly id: string | undefined;
 }
 
 export interface UpstreamAttempt {
@@ -138,6 +153,12 @@ export interface RequestContext {
   /** Finds the consumer whose conf of this auth plugin has this key (`PluginDefinition.consumerKey`). */
   findConsumer(plugin: string, key: string): ConsumerMatch | undefined;
   findConsumerByName(username: string): ConsumerMatch | undefined;
+  /** An upstream of the configuration. */
+  findUpstream(id: string): UpstreamHandle | undefined;
+  /** Sends the request there, and not to what the route says. The last call counts. */
+  useUpstream(upstream: UpstreamHandle): void;
+  /** For a plugin that hands them on, as opa does; secrets in them are in the clear. */
+  getResources(): MatchedResources;
   /**
    * Makes it the request's consumer: its plugins join the chain, and the upstream gets
    * X-Consumer-Username, X-Credential-Identifier and X-Consumer-Custom-ID.

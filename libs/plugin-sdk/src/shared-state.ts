@@ -13,4 +13,6 @@ export interface SharedState {
    * only looks. Bounded: when the table is full the counter nearest to its end gives way.
    */
   incrementWindow(key: string, cost: number, windowMs: number): WindowCount;
+  /** Ends the window of `key` now: its next call begins one anew. */
+  clearWindow(key: string): void;
 }

@@ -81,6 +81,10 @@ export function mountPlugin<Conf, Prepared>(
     shared: memorySharedState(),
     metrics: memoryMetrics(),
     external: memoryExternalPlugins(),
+    compileUpstream: (resource) => ({ ...resource, id: undefined }),
+    httpsPorts: [],
+    plugins: new Map(),
+    publicApis: [],
     log: prepareLog,
     ...env,
   };

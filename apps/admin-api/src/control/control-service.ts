@@ -3,12 +3,14 @@ import {
   type ControlConnectRequest,
   type ControlConnectResponse,
   type ControlServiceServer,
+  type Explain,
   type Hello,
   type ReloadPlugins,
   RPC_STATUS,
   type RpcStatus,
   type ServerDuplexStream,
 } from '@polygate/rpc';
+import { type Answered, OpenQuestions } from '../explain/open-questions.ts';
 import { type DataPlane, newDataPlane, noteApplied, notePluginSet } from './data-plane-registry.ts';
 
 type Stream = ServerDuplexStream<ControlConnectRequest, ControlConnectResponse>;
@@ -16,6 +18,7 @@ type Stream = ServerDuplexStream<ControlConnectRequest, ControlConnectResponse>;
 interface Connection {
   readonly stream: Stream;
   readonly dataPlane: DataPlane;
+  readonly questions: OpenQuestions;
 }
 
 export interface ControlServiceOptions {
@@ -63,7 +66,27 @@ export class ControlService {
   /** To all that are connected, and to each that connects from now on. */
   reloadPlugins(command: ReloadPlugins): void {
     this.#lastReload = command;
-    for (const { stream } of this.#connections.values()) this.#send(stream, command);
+    const sent = { $case: 'reloadPlugins' as const, value: command };
+    for (const { stream } of this.#connections.values()) this.#send(stream, sent);
+  }
+
+  /**
+   * Asks one data plane, the one that connected first unless it is named, what would become of a
+   * request. Undefined when it is not connected.
+   */
+  explain(
+    question: Omit<Explain, 'questionId'>,
+    { instanceId, timeoutMs }: { instanceId: string | undefined; timeoutMs: number },
+  ): { readonly instanceId: string; readonly answered: Promise<Answered> } | undefined {
+    const [connection] =
+      instanceId === undefined
+        ? this.#connections.values()
+        : [this.#connections.get(instanceId)].values();
+    if (connection === undefined) return undefined;
+    const { stream, questions, dataPlane } = connection;
+    const ask = (questionId: number): void =>
+      this.#send(stream, { $case: 'explain', value: { ...question, questionId } });
+    return { instanceId: dataPlane.instance_id, answered: questions.ask(ask, timeoutMs) };
   }
 
   /** Ends all streams; data planes dial again until someone answers. */
@@ -90,7 +113,9 @@ export class ControlService {
     };
     stream.on('data', (message: ControlConnectRequest) => {
       const { report } = message;
-      if (connection !== undefined) {
+      if (connection !== undefined && report?.$case === 'explanation') {
+        connection.questions.answer(report.value);
+      } else if (connection !== undefined) {
         note(connection.dataPlane, report);
         this.#tellListeners();
       } else if (report?.$case === 'hello' && report.value.instanceId !== '') {
@@ -113,19 +138,23 @@ export class ControlService {
   }
 
   #welcome(stream: Stream, hello: Hello): Connection {
-    const connection = { stream, dataPlane: newDataPlane(hello) };
+    const questions = new OpenQuestions();
+    const connection = { stream, dataPlane: newDataPlane(hello), questions };
     const { instance_id: id, hostname, version } = connection.dataPlane;
     const older = this.#connections.get(id);
     // the old stream may be one whose end nobody noticed
     if (older !== undefined) fail(older.stream, 'ABORTED', 'the data plane connected again');
     this.#connections.set(id, connection);
     this.#log.info(`data plane ${id} (${hostname}, ${version}) connected`);
-    if (this.#lastReload !== undefined) this.#send(stream, this.#lastReload);
+    if (this.#lastReload !== undefined) {
+      this.#send(stream, { $case: 'reloadPlugins', value: this.#lastReload });
+    }
     return connection;
   }
 
   #forget(connection: Connection): void {
     const { instance_id: id } = connection.dataPlane;
+    connection.questions.failAll('it disconnected');
     if (this.#connections.get(id) !== connection) return;
     this.#connections.delete(id);
     this.#log.info(`data plane ${id} disconnected`);
@@ -142,9 +171,9 @@ export class ControlService {
     });
   }
 
-  #send(stream: Stream, value: ReloadPlugins): void {
+  #send(stream: Stream, command: NonNullable<ControlConnectResponse['command']>): void {
     if (stream.destroyed || stream.writableEnded) return;
-    const message: ControlConnectResponse = { command: { $case: 'reloadPlugins', value } };
+    const message: ControlConnectResponse = { command };
     // who does not read its commands is cut off, and gets the newest one when it dials again
     if (stream.writableNeedDrain) fail(stream, 'RESOURCE_EXHAUSTED', 'commands are not read');
     else stream.write(message);
@@ -159,6 +188,7 @@ function note(dataPlane: DataPlane, report: ControlConnectRequest['report']): vo
       return notePluginSet(dataPlane, report.value);
     // a second Hello changes nothing; an unknown report is of a newer version
     case 'hello':
+    case 'explanation':
     case undefined:
       return undefined;
   }

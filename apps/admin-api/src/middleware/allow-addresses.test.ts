@@ -5,7 +5,8 @@ import { allowAddresses } from './allow-addresses.ts';
 /** Only the peer's address counts, so a context with nothing else is enough. */
 async function isAllowed(blocks: readonly string[], remoteAddress: string | undefined) {
   let passed = false;
-  const ctx = { req: { socket: { remoteAddress } }, state: {}, set: () => undefined };
+  const nothing = { get: () => '', set: () => undefined };
+  const ctx = { req: { socket: { remoteAddress } }, state: {}, ...nothing };
   await allowAddresses(blocks)(ctx as unknown as AdminContext, () => {
     passed = true;
     return Promise.resolve();

@@ -1,14 +1,15 @@
 import type { Logger } from '@polygate/plugin-sdk';
 import type { KeyRing } from '../keys/admin-key.ts';
 import { refusal } from '../answer.ts';
+import { EXPLAIN_PATH } from '../explain/explain-routes.ts';
 import type { FailedKeys } from '../keys/failed-keys.ts';
 import { type AdminContext, type Next, respond } from './admin-state.ts';
 
 /**
  * Asks for a key in `?api_key=`, `X-API-KEY` or the cookie `x_api_key`, in this order; viewers may
- * only GET. Without a ring everyone may do everything (`admin_key_required: false`). An address with
- * too many wrong keys is told to wait, whatever key it has. Source: check_token in
- * apisix/admin/init.lua.
+ * only GET, and ask for explanations. Without a ring everyone may do everything
+ * (`admin_key_required: false`). An address with too many wrong keys is told to wait, whatever key it
+ * has. Source: check_token in apisix/admin/init.lua.
  */
 export function authenticate(ring: KeyRing | undefined, failedKeys: FailedKeys, log: Logger) {
   return async (ctx: AdminContext, next: Next): Promise<void> => {
@@ -34,12 +35,17 @@ export function authenticate(ring: KeyRing | undefined, failedKeys: FailedKeys, 
       failedKeys.note(address);
       return refuse('wrong apikey');
     }
-    if (key.role !== 'admin' && ctx.method !== 'GET') {
+    if (key.role !== 'admin' && ctx.method !== 'GET' && !isQuestion(ctx)) {
       return refuse('invalid method for role viewer');
     }
     ctx.state.adminKey = key;
     await next();
   };
+}
+
+/** Has a body, and changes nothing. */
+function isQuestion({ method, path }: AdminContext): boolean {
+  return method === 'POST' && path === EXPLAIN_PATH;
 }
 
 function tokenOf(ctx: AdminContext): string | undefined {

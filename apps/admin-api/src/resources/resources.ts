@@ -36,3 +36,5 @@ const RESOURCES = {
 export function findResource(name: string): Resource | undefined {
   return Object.hasOwn(RESOURCES, name) ? RESOURCES[name as ResourceKind] : undefined;
 }
+
+export const RESOURCE_LIST: readonly Resource[] = Object.values(RESOURCES);

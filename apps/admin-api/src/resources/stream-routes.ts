@@ -1,6 +1,7 @@
 import { isJsonObject, type JsonObject } from '../json-object.ts';
 import {
   findDanglingReference,
+  findObject,
   findUser,
   type Reference,
   UPSTREAM_REFERENCE,
@@ -30,7 +31,7 @@ async function refuseSuperior({ store, id, value }: WriteContext): Promise<strin
   const superiorId = superiorOf(protocol);
   if (superiorId === undefined) return undefined;
   if (superiorId === id) return 'stream route can not set itself as superior_id';
-  const superior = await store.get(`/stream_routes/${superiorId}`);
+  const superior = await findObject(store, 'stream_routes', superiorId);
   if (superior === undefined) {
     return `failed to fetch stream routes[${superiorId}], response code: 404`;
   }

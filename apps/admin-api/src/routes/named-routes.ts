@@ -30,7 +30,8 @@ export function namedRoutes(options: NamedRoutesOptions): Middleware<AdminState>
   router.put('/plugins/reload', async (ctx) => {
     try {
       const written = await plugins.reload();
-      respond(ctx, { status: 200, body: 'done', written: [written] });
+      const headers = { 'Content-Type': 'text/plain' };
+      respond(ctx, { status: 200, body: 'done', headers, written: [written] });
     } catch (error) {
       const why = error instanceof Error ? error.message : String(error);
       log.error(`the plugins stay as they are, their reload failed: ${why}`);

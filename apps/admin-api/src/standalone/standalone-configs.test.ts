@@ -173,3 +173,12 @@ test.each(['/routes', '/routes/1', '/plugins/list', '/polygate/data-planes'])(
     expect((await api.call('GET', path)).status).toBe(404);
   },
 );
+
+test.each(['$secret://', '$env://X', '$secret://vault/1/a'])(
+  'an id that is the reference %s is refused',
+  async (id) => {
+    const { status, body } = await put({ routes: [route(id)] });
+    expect([status, body.error_msg]).toEqual([400, expect.any(String)]);
+    expect(await keys()).toEqual([]);
+  },
+);

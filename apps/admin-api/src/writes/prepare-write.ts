@@ -68,7 +68,12 @@ export class WritePreparer {
     const unbound = parent === undefined ? undefined : resource.bindParent?.(value, parent);
     const refused = unbound ?? refuseTimestamps(value) ?? this.refuseInvalid(resource, id, value);
     if (refused !== undefined) return refuse(refused);
-    const key = needsId ? `${dir}/${id ?? String(value['username'])}` : undefined;
+    const own = needsId ? (id ?? String(value['username'])) : undefined;
+    // the schema takes a `$secret://…`, which is a key of another depth or none at all
+    if (own !== undefined && !isId(resource, own)) {
+      return refuse(`wrong ${RESOURCE_SINGULAR[resource.kind]} id`);
+    }
+    const key = own === undefined ? undefined : `${dir}/${own}`;
     return { ok: true, prepared: { id, key, value } };
   }
 

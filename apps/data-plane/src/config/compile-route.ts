@@ -1,6 +1,8 @@
-import { compileExpression, IpSet } from '@polygate/model';
+import { IpSet } from '@polygate/model';
 import type { RouteResource, ServiceResource } from '@polygate/model';
 import { EMPTY_CHAIN, makeChain } from '../pipeline/plugin-chain.ts';
+import { compileCondition } from '../routing/compile-condition.ts';
+import { compileParameters } from '../routing/path-parameters.ts';
 import type { HostedCandidate, RouterMode } from '../routing/route-table.ts';
 import { timeoutsMs } from '../upstream/compiled-upstream.ts';
 import type { CompiledCertificates } from './compiled-certificates.ts';
@@ -33,8 +35,7 @@ const methodSets = new Map<string, ReadonlySet<string>>();
 export function compileRoute(item: ItemOf<'routes'>, around: RouteSurroundings): RouteEntry {
   const { items, prepared } = around;
   const route = item.value;
-  const service = items.get('services', route.service_id);
-  const pluginConfig = items.get('plugin_configs', route.plugin_config_id);
+  const [service, pluginConfig] = layersOfRoute(item, items);
 
   const placed = placeConfs([service, pluginConfig, item]);
   const confs = placed.size === 0 ? NO_CONFS : placed;
@@ -44,7 +45,11 @@ export function compileRoute(item: ItemOf<'routes'>, around: RouteSurroundings):
   const from = ownUpstream ? route : service?.value;
   const upstream =
     from?.upstream_id === undefined && from?.upstream !== undefined
-      ? around.certificates.compileUpstream(from.upstream, undefined)
+      ? around.certificates.compileUpstream(
+          from.upstream,
+          undefined,
+          ownUpstream ? `routes/${item.id}` : `services/${service?.id ?? ''}`,
+        )
       : undefined;
   const facts = {
     id: item.id,
@@ -53,6 +58,8 @@ export function compileRoute(item: ItemOf<'routes'>, around: RouteSurroundings):
     serviceName: service?.value.name,
     labels: route.labels ?? service?.value.labels,
     failure: missingReference(route, service, pluginConfig),
+    resource: route as unknown as Readonly<Record<string, unknown>>,
+    serviceResource: service?.value as Readonly<Record<string, unknown>> | undefined,
     chain,
     upstream,
     upstreamId: from?.upstream_id === undefined ? undefined : String(from.upstream_id),
@@ -60,7 +67,22 @@ export function compileRoute(item: ItemOf<'routes'>, around: RouteSurroundings):
     timeoutsMs: route.timeout === undefined ? undefined : timeoutsMs(route.timeout),
   };
   const compiled = new RouteOfItems(facts, confs, around);
-  return { compiled, candidates: candidatesOf(item, service?.value, compiled, around.routerMode) };
+  const candidates =
+    route.status === 0 ? [] : candidatesOf(item, service?.value, compiled, around.routerMode);
+  return { compiled, candidates };
+}
+
+/** The objects that a route's plugins come from; each overrules the one before. */
+export function layersOfRoute(
+  item: ItemOf<'routes'>,
+  items: ItemStore,
+): readonly [
+  ItemOf<'services'> | undefined,
+  ItemOf<'plugin_configs'> | undefined,
+  ItemOf<'routes'>,
+] {
+  const { service_id: serviceId, plugin_config_id: pluginConfigId } = item.value;
+  return [items.get('services', serviceId), items.get('plugin_configs', pluginConfigId), item];
 }
 
 function missingReference(
@@ -83,14 +105,14 @@ function missingReference(
   return undefined;
 }
 
-function candidatesOf(
+/** Whatever the route's `status` is. */
+export function candidatesOf(
   item: ItemOf<'routes'>,
   service: ServiceResource | undefined,
   target: CompiledRoute,
   routerMode: RouterMode,
 ): readonly HostedCandidate<CompiledRoute>[] {
   const route = item.value;
-  if (route.status === 0) return [];
   const own = route.hosts ?? (route.host === undefined ? undefined : [route.host]);
   const hosts = (own ?? service?.hosts)?.map((host) => host.toLowerCase());
   const grouped = routerMode === 'radixtree_host_uri';
@@ -101,10 +123,11 @@ function candidatesOf(
     methods: route.methods === undefined ? undefined : methodSet(route.methods),
     clients: addresses === undefined ? undefined : new IpSet(addresses),
     hosts: grouped ? undefined : hosts,
-    condition: route.vars === undefined ? undefined : compileExpression(route.vars),
+    condition: route.vars === undefined ? undefined : compileCondition(route.vars),
   };
   const patterns = route.uris ?? (route.uri === undefined ? [] : [route.uri]);
   const groups = grouped && hosts !== undefined ? hosts : [undefined];
+  const withColons = routerMode === 'radixtree_uri_with_parameter';
   return groups.flatMap((host) =>
     patterns.map((pattern) => ({
       host,
@@ -113,6 +136,7 @@ function candidatesOf(
         target,
         id: item.id,
         pattern,
+        parameters: compileParameters(pattern, withColons),
         priority: conditions.priority,
         createdIndex: item.createdIndex,
         methods: conditions.methods,

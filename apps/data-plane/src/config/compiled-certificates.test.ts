@@ -47,6 +47,7 @@ describe.skipIf(!hasOpenssl())('ssls', () => {
         shared: memorySharedState(() => 0),
         metrics: memoryMetrics(),
         external: memoryExternalPlugins(),
+        httpsPorts: [],
         logFor: () => log,
       },
     });

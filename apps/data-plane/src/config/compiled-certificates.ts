@@ -5,8 +5,8 @@ import type { CompiledSsl } from '../tls/certificate.ts';
 import { DEFAULT_TLS_SETTINGS } from '../tls/tls-settings.ts';
 import type { TlsSettings } from '../tls/tls-settings.ts';
 import { ClientCertificateError, UpstreamTlsCompiler } from '../tls/upstream-tls.ts';
-import { compileUpstream } from '../upstream/compiled-upstream.ts';
-import type { CompiledUpstream } from '../upstream/compiled-upstream.ts';
+import { compileUpstream, standingAlone } from '../upstream/compiled-upstream.ts';
+import type { CompiledUpstream, UpstreamSurroundings } from '../upstream/compiled-upstream.ts';
 import type { ItemOf, ItemStore } from './item-store.ts';
 
 /** Of the configuration file, for both sides of the gateway. */
@@ -27,9 +27,14 @@ export class CompiledCertificates {
   readonly #settings: TlsSettings;
   readonly #upstreamTls: UpstreamTlsCompiler;
   readonly #compiled = new Map<string, CompiledSsl>();
+  readonly #around: UpstreamSurroundings;
   #table: CertificateTable;
 
-  constructor({ settings, upstreamAuthorities }: BuilderTlsOptions = DEFAULT_OPTIONS) {
+  constructor(
+    { settings, upstreamAuthorities }: BuilderTlsOptions = DEFAULT_OPTIONS,
+    around: UpstreamSurroundings = standingAlone(),
+  ) {
+    this.#around = around;
     this.#settings = settings;
     this.#upstreamTls = new UpstreamTlsCompiler(upstreamAuthorities);
     this.#table = new CertificateTable([], settings.fallbackServerName);
@@ -55,16 +60,22 @@ export class CompiledCertificates {
 
   /**
    * An upstream whose client certificate is missing has no nodes, so that nothing goes out without it.
-   * Throws for a certificate in the upstream itself that cannot be used.
+   * Throws for a certificate in the upstream itself that cannot be used. `key` is whose it is:
+   * `routes/1`.
    */
-  compileUpstream(resource: UpstreamResource, id: string | undefined): CompiledUpstream {
+  compileUpstream(
+    resource: UpstreamResource,
+    id: string | undefined,
+    key = `upstreams/${id ?? ''}`,
+  ): CompiledUpstream {
+    const place = { key, around: this.#around };
     try {
       const tls = this.#upstreamTls.compile(resource, this.#table);
-      const upstream = compileUpstream(resource, id);
+      const upstream = compileUpstream(resource, id, place);
       return tls === undefined ? upstream : { ...upstream, tls };
     } catch (error) {
       if (!(error instanceof ClientCertificateError)) throw error;
-      return { ...compileUpstream({ ...resource, nodes: [] }, id), problem: error.message };
+      return { ...compileUpstream({ ...resource, nodes: [] }, id, place), problem: error.message };
     }
   }
 }

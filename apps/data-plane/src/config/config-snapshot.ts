@@ -31,6 +31,10 @@ export interface CompiledRoute {
   readonly timeoutsMs: TimeoutsMs | undefined;
   /** Whether a client may switch to another protocol. */
   readonly enableWebsocket: boolean;
+  /** As it stands in the configuration; so the service. */
+  readonly resource: Readonly<Record<string, unknown>>;
+  readonly serviceResource: Readonly<Record<string, unknown>> | undefined;
+  consumerResource(consumer: ConsumerMatch): Readonly<Record<string, unknown>> | undefined;
   /** Global rules without those plugins that leave the field to the route (`run_policy`). */
   globalRulesFor(globalRules: PluginChain): PluginChain;
   /** The chain once the consumer is known; undefined when its group is missing. */

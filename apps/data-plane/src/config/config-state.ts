@@ -26,6 +26,8 @@ export interface RejectedItem {
 interface Known {
   /** The version served; undefined while no valid one was seen. */
   good: ConfigItem | undefined;
+  /** The same, as stored. */
+  goodStored: StoredItem | undefined;
   /** The newest version as stored: validated anew when the plugin set changes. */
   newest: StoredItem;
 }
@@ -65,6 +67,11 @@ export class ConfigState {
 
   get rejected(): readonly RejectedItem[] {
     return [...this.#rejected.values()];
+  }
+
+  /** The stored version that is served. Undefined where there is none. */
+  servedVersion(key: string): StoredItem | undefined {
+    return this.#known.get(key)?.goodStored;
   }
 
   /** The update for the workers. */
@@ -134,14 +141,18 @@ export class ConfigState {
     const known = this.#known.get(item.key);
     try {
       const good = this.#validate(address, item);
-      this.#known.set(item.key, { good, newest: item });
+      this.#known.set(item.key, { good, goodStored: item, newest: item });
       this.#rejected.delete(item.key);
       return good;
     } catch (error) {
       const reason = error instanceof Error ? error.message : String(error);
       const keepsOlderVersion = known?.good !== undefined;
       const before = this.#rejected.get(item.key);
-      this.#known.set(item.key, { good: known?.good, newest: item });
+      this.#known.set(item.key, {
+        good: known?.good,
+        goodStored: known?.goodStored,
+        newest: item,
+      });
       this.#rejected.set(item.key, {
         key: item.key,
         revision: item.modifiedIndex,

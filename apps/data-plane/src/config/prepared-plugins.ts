@@ -1,13 +1,25 @@
 import type { PluginConf, PluginConfs, ResourceKind } from '@polygate/model';
-import type { Logger, Plugin, PluginDefinition, PluginEnvironment } from '@polygate/plugin-sdk';
+import type {
+  Logger,
+  Plugin,
+  PluginDefinition,
+  PluginEnvironment,
+  PublicApi,
+} from '@polygate/plugin-sdk';
 import type { PreparedPlugin } from '../pipeline/plugin-chain.ts';
 import { preparePlugin } from '../pipeline/prepare-plugin.ts';
 import type { ConfigItem } from './config-item.ts';
 
 /** What every plugin's environment has, whatever the conf. */
-export type SharedEnvironment = Pick<PluginEnvironment, 'shared' | 'metrics' | 'external'> & {
+export type SharedEnvironment = Pick<
+  PluginEnvironment,
+  'shared' | 'metrics' | 'external' | 'httpsPorts'
+> & {
   readonly logFor: (plugin: string) => Logger;
 };
+
+/** What the environment has besides, of the snapshot that is built. */
+export type BuildEnvironment = SharedEnvironment & Pick<PluginEnvironment, 'compileUpstream'>;
 
 /** A plugin's conf, with the object it stands in. */
 export interface PlacedConf {
@@ -23,6 +35,11 @@ const SOURCE_KIND: Readonly<Partial<Record<ResourceKind, string>>> = {
   consumer_groups: 'consumer_group',
   global_rules: 'global_rule',
 };
+
+/** As `route/1`. */
+export function originOf({ kind, id }: Pick<ConfigItem, 'kind' | 'id'>): string {
+  return `${SOURCE_KIND[kind] ?? kind}/${id}`;
+}
 
 /** Whole plugins replace each other; confs are never merged field by field. Later layers win. */
 export function placeConfs(
@@ -41,7 +58,7 @@ export function placeConfs(
 
 /** Prepares each conf once, whatever number of chains it is in, and knows what to dispose of. */
 export class PreparedPlugins {
-  readonly #environment: SharedEnvironment;
+  readonly #environment: BuildEnvironment;
   readonly #metadataOf: (plugin: string) => Readonly<Record<string, unknown>>;
   #prepared = new Map<ConfigItem, Map<string, PreparedPlugin>>();
   /** Items to look at when it is retired next: gone, or prepared since, perhaps for an old chain. */
@@ -49,10 +66,11 @@ export class PreparedPlugins {
   /** Of a former plugin set or metadata. */
   #outdated: PreparedPlugin[] = [];
   #plugins: ReadonlyMap<string, Plugin> = new Map();
+  #publicApis: readonly PublicApi[] = [];
   #attr: Readonly<Record<string, Readonly<Record<string, unknown>>>> = {};
 
   constructor(
-    environment: SharedEnvironment,
+    environment: BuildEnvironment,
     metadataOf: (plugin: string) => Readonly<Record<string, unknown>>,
   ) {
     this.#environment = environment;
@@ -69,6 +87,9 @@ export class PreparedPlugins {
   ): void {
     this.#plugins = plugins;
     this.#attr = attr;
+    this.#publicApis = [...plugins].flatMap(
+      ([name, plugin]) => plugin.publicApis?.(attr[name] ?? {}) ?? [],
+    );
     this.prepareAnew();
   }
 
@@ -97,6 +118,8 @@ export class PreparedPlugins {
       source: { kind: SOURCE_KIND[kind] ?? kind, id, modifiedIndex },
       attr: this.#attr[name] ?? {},
       metadata: this.#metadataOf(name),
+      plugins: this.#plugins,
+      publicApis: this.#publicApis,
       log: logFor(name),
     });
     this.#prepared.set(item, ofItem.set(name, prepared));

@@ -6,7 +6,7 @@ import type { ConsumerLayers } from './consumer-index.ts';
 import { placeConfs } from './prepared-plugins.ts';
 import type { PlacedConf, PreparedPlugins } from './prepared-plugins.ts';
 
-export type RouteFacts = Omit<CompiledRoute, 'globalRulesFor' | 'chainFor'>;
+export type RouteFacts = Omit<CompiledRoute, 'globalRulesFor' | 'chainFor' | 'consumerResource'>;
 
 /** What a route needs once a consumer is known. */
 export interface ConsumerSurroundings {
@@ -30,6 +30,8 @@ export class RouteOfItems implements CompiledRoute {
   readonly upstreamId: string | undefined;
   readonly timeoutsMs: CompiledRoute['timeoutsMs'];
   readonly enableWebsocket: boolean;
+  readonly resource: CompiledRoute['resource'];
+  readonly serviceResource: CompiledRoute['serviceResource'];
   readonly #confs: ReadonlyMap<string, PlacedConf>;
   readonly #around: ConsumerSurroundings;
   /** The global rules last asked for, and what is left of them. */
@@ -54,6 +56,8 @@ export class RouteOfItems implements CompiledRoute {
     this.upstreamId = facts.upstreamId;
     this.timeoutsMs = facts.timeoutsMs;
     this.enableWebsocket = facts.enableWebsocket;
+    this.resource = facts.resource;
+    this.serviceResource = facts.serviceResource;
     this.#confs = confs;
     this.#around = around;
   }
@@ -66,6 +70,10 @@ export class RouteOfItems implements CompiledRoute {
       this.#globalRulesLeft = withoutPreferringRoute(globalRules, this.chain);
     }
     return this.#globalRulesLeft;
+  }
+
+  consumerResource(consumer: ConsumerMatch): CompiledRoute['serviceResource'] {
+    return this.#around.layersOf(consumer)?.consumer.value as CompiledRoute['serviceResource'];
   }
 
   chainFor(consumer: ConsumerMatch): PluginChain | undefined {

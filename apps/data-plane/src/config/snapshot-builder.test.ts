@@ -50,6 +50,7 @@ describe('SnapshotBuilder', () => {
         shared: memorySharedState(() => 0),
         metrics: memoryMetrics(),
         external: memoryExternalPlugins(),
+        httpsPorts: [],
         logFor: () => log,
       },
     });

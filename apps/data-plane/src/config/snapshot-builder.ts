@@ -4,7 +4,7 @@ import { makeChain } from '../pipeline/plugin-chain.ts';
 import type { PluginChain, PreparedPlugin } from '../pipeline/plugin-chain.ts';
 import { RouteTable } from '../routing/route-table.ts';
 import type { RouteChange, RouterMode } from '../routing/route-table.ts';
-import type { CompiledUpstream } from '../upstream/compiled-upstream.ts';
+import type { CompiledUpstream, UpstreamSurroundings } from '../upstream/compiled-upstream.ts';
 import { compileRoute } from './compile-route.ts';
 import type { RouteEntry } from './compile-route.ts';
 import {
@@ -28,6 +28,8 @@ export interface SnapshotBuilderOptions {
   readonly log: Logger;
   /** Default: APISIX's defaults, and sessions are not resumed. */
   readonly tls?: BuilderTlsOptions;
+  /** Default: loads of nodes are counted here only, and all are healthy. */
+  readonly upstreams?: UpstreamSurroundings;
 }
 
 export interface BuiltSnapshot {
@@ -43,6 +45,16 @@ export interface CompileFailure {
   readonly id: string;
   readonly reason: string;
   readonly keepsOlderVersion: boolean;
+}
+
+/** Only to be read, and only until the next snapshot is built. */
+export interface SnapshotParts {
+  readonly items: ItemStore;
+  readonly table: RouteTable<CompiledRoute>;
+  readonly routes: ReadonlyMap<string, RouteEntry>;
+  readonly routerMode: RouterMode;
+  isLoaded(plugin: string): boolean;
+  layersOf(consumer: ConsumerMatch): ConsumerLayers | undefined;
 }
 
 /** What the index of consumers is made of. */
@@ -69,12 +81,27 @@ export class SnapshotBuilder {
 
   constructor(options: SnapshotBuilderOptions) {
     this.#options = options;
-    this.#certificates = new CompiledCertificates(options.tls);
+    this.#certificates = new CompiledCertificates(options.tls, options.upstreams);
     this.#prepared = new PreparedPlugins(
-      options.environment,
+      {
+        ...options.environment,
+        compileUpstream: (resource) => this.#certificates.compileUpstream(resource, undefined),
+      },
       (plugin) => this.#items.get('plugin_metadata', plugin)?.value ?? {},
     );
     this.#consumers = buildConsumerIndex(this.#items, new Map(), this.#layers);
+  }
+
+  /** What the last snapshot was made of, for those who explain it. */
+  get parts(): SnapshotParts {
+    return {
+      items: this.#items,
+      table: this.#table,
+      routes: this.#routes,
+      routerMode: this.#options.routerMode,
+      isLoaded: (plugin) => this.#prepared.definitions.has(plugin),
+      layersOf: (consumer) => this.#layers.get(consumer),
+    };
   }
 
   /** `plugins`: the loaded set, when the update selects another one. */

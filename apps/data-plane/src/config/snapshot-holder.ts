@@ -42,11 +42,18 @@ export class SnapshotHolder {
     return this.#held.at(-1)?.snapshot;
   }
 
-  /** `disposals`: what the former snapshot has and this one has not. */
-  publish(snapshot: ConfigSnapshot, disposals: readonly (() => void)[]): void {
+  /**
+   * `disposals`: what the former snapshot has and this one has not. `mayGoBack`: the store may have
+   * been replaced by one with an older revision, as a restored backup.
+   */
+  publish(
+    snapshot: ConfigSnapshot,
+    disposals: readonly (() => void)[],
+    { mayGoBack = false }: { readonly mayGoBack?: boolean } = {},
+  ): void {
     const former = this.#held.at(-1);
     if (former !== undefined) {
-      if (snapshot.revision < former.snapshot.revision) {
+      if (snapshot.revision < former.snapshot.revision && !mayGoBack) {
         throw new Error(
           `snapshot of revision ${snapshot.revision} is older than ${former.snapshot.revision}`,
         );

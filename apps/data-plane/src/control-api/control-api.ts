@@ -61,7 +61,7 @@ async function serve(
 }
 
 async function replyTo(request: IncomingMessage, view: ControlView): Promise<LocalReply> {
-  const target = parseRequestTarget(request.url ?? '', false);
+  const target = parseRequestTarget(request.url ?? '');
   if (target === undefined) return { status: 400 };
   const { method = '', headers } = request;
   const reply = await dispatch({ method, path: target.path, accept: headers.accept }, view);

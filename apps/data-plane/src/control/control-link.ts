@@ -1,11 +1,14 @@
 import { hostname } from 'node:os';
 import type { Logger } from '@polygate/chassis';
 import { connectControlService } from '@polygate/rpc';
-import type { ControlConnectRequest, ControlConnectResponse } from '@polygate/rpc';
+import type { ControlConnectRequest, ControlConnectResponse, Explain } from '@polygate/rpc';
 import type { RejectedItem } from '../config/config-state.ts';
+import type { ExplainQuestion } from '../explain/question.ts';
 
 const RECONNECT_MS_MIN = 500;
 const RECONNECT_MS_MAX = 15_000;
+
+type Stream = ReturnType<ReturnType<typeof connectControlService>['connect']>;
 
 /** What a data plane tells the control side. */
 export interface DataPlaneReport {
@@ -23,6 +26,8 @@ export interface ControlLinkOptions {
   readonly report: () => DataPlaneReport;
   /** The generation is the control side's; the names are the plugins to run. */
   readonly onReloadPlugins: (generation: number, names: readonly string[]) => void;
+  /** Answers a JSON document. A rejection is told as the reason why there is none. */
+  readonly onExplain: (question: ExplainQuestion) => Promise<string>;
 }
 
 /**
@@ -32,7 +37,7 @@ export interface ControlLinkOptions {
 export class ControlLink {
   readonly #options: ControlLinkOptions;
   readonly #client: ReturnType<typeof connectControlService>;
-  #stream: ReturnType<ReturnType<typeof connectControlService>['connect']> | undefined;
+  #stream: Stream | undefined;
   #delayMs = RECONNECT_MS_MIN;
   #timer: NodeJS.Timeout | undefined;
   #closed = false;
@@ -88,10 +93,27 @@ export class ControlLink {
     stream.on('data', ({ command }: ControlConnectResponse) => {
       if (command?.$case === 'reloadPlugins') {
         onReloadPlugins(command.value.generation, command.value.names);
+      } else if (command?.$case === 'explain') {
+        void this.#explain(command.value, stream);
       }
     });
     stream.on('error', (error: Error) => this.#onEnd(error.message));
     stream.once('end', () => this.#onEnd('ended by the control side'));
+  }
+
+  /** Never rejects. An answer that comes after the stream has ended is nobody's. */
+  async #explain({ questionId, ...asked }: Explain, stream: Stream): Promise<void> {
+    const outcome = await this.#options.onExplain(questionOf(asked)).then(
+      (document) => ({ $case: 'document' as const, value: document }),
+      (error: unknown) => ({
+        $case: 'failure' as const,
+        value: error instanceof Error ? error.message : String(error),
+      }),
+    );
+    if (stream !== this.#stream) return;
+    stream.write({
+      report: { $case: 'explanation', value: { questionId, outcome } },
+    } satisfies ControlConnectRequest);
   }
 
   #onEnd(reason: string): void {
@@ -103,4 +125,16 @@ export class ControlLink {
     this.#delayMs = Math.min(this.#delayMs * 2, RECONNECT_MS_MAX);
     this.#timer = setTimeout(() => this.#connect(), delay);
   }
+}
+
+function questionOf(asked: Omit<Explain, 'questionId'>): ExplainQuestion {
+  return {
+    method: asked.method,
+    target: asked.target,
+    headers: asked.headers.map(({ name, value }) => [name, value] as const),
+    clientAddress: asked.clientAddress,
+    scheme: asked.scheme === 'https' ? 'https' : 'http',
+    consumer: asked.consumer === '' ? undefined : asked.consumer,
+    body: asked.body,
+  };
 }

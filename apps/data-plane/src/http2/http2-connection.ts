@@ -6,6 +6,7 @@ import type { LimitsConfig } from '@polygate/chassis';
 import type { HeadLimits } from '../http1/head-parser.ts';
 import type { TlsSession } from '../request/exchange.ts';
 import type { ClientTimeoutsMs, Http1Options } from '../server/http1-options.ts';
+import { peersOf } from '../sockets/byte-socket.ts';
 import type { Expiring } from '../sockets/deadlines.ts';
 import { Http2RequestBody } from './http2-body.ts';
 import { Http2Exchange } from './http2-exchange.ts';
@@ -256,8 +257,7 @@ export class Http2Connection implements Expiring {
     const socket = this.#socket;
     return {
       scheme: tls === undefined ? 'http' : 'https',
-      client: { address: plainAddress(socket.remoteAddress), port: socket.remotePort ?? 0 },
-      server: { address: plainAddress(socket.localAddress), port: socket.localPort ?? 0 },
+      ...peersOf(socket),
       tls,
       bodyRules: {
         bytesMax: bodyBytesMax,
@@ -303,9 +303,4 @@ function lookMs({ header, body, send, idle, total }: ClientTimeoutsMs): number {
 /** A stream's end is told by 'close'; why, the counters of resets know. */
 function ignoreStreamError(): void {
   return;
-}
-
-/** Node shows IPv4 clients of a dual-stack listener as `::ffff:1.2.3.4`. */
-function plainAddress(address = ''): string {
-  return address.startsWith('::ffff:') && address.includes('.') ? address.slice(7) : address;
 }

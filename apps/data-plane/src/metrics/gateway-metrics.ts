@@ -64,11 +64,19 @@ export class WorkerTraffic {
   }
 }
 
+export interface StoreGuardReport {
+  readonly repairs: number;
+  readonly lastCheckMs: number | undefined;
+  readonly isStale: boolean;
+}
+
 /** What the process knows. In one registry only: the exposition adds workers up. */
 export interface ProcessMetrics {
   nodeInfo(hostname: string, version: string): void;
   /** Whether the config store answers. */
   etcdReachable(reachable: boolean): void;
+  /** How the configuration compares with the store. Polygate's own: APISIX has none of it. */
+  storeGuard(report: StoreGuardReport): void;
   /** Newest store revision of a kind (`routes`), or `max_modify_index` and `x_etcd_index`. */
   etcdModifyIndex(key: string, index: number): void;
   /** What the health check says of a node. `name` as `/apisix/upstreams/1`. */
@@ -92,7 +100,27 @@ export function processMetrics(registry: MetricRegistry, prefix = 'apisix_'): Pr
     'Upstream status from health check',
     ['name', 'ip', 'port'],
   );
+  const repairs = registry.gauge(
+    `${prefix}polygate_config_repairs_total`,
+    'Items that differed from the store and were put right',
+    [],
+  );
+  const lastCheck = registry.gauge(
+    `${prefix}polygate_config_last_check_timestamp_seconds`,
+    'When the configuration was last compared with the store',
+    [],
+  );
+  const stale = registry.gauge(
+    `${prefix}polygate_config_stale`,
+    'Whether the last good configuration on disk is served, for want of the store',
+    [],
+  );
   return {
+    storeGuard: ({ repairs: count, lastCheckMs, isStale }) => {
+      repairs.set([], count);
+      if (lastCheckMs !== undefined) lastCheck.set([], Math.floor(lastCheckMs / 1000));
+      stale.set([], isStale ? 1 : 0);
+    },
     nodeInfo: (hostname, version) => node.set([hostname, version], 1),
     etcdReachable: (answers) => reachable.set([], answers ? 1 : 0),
     etcdModifyIndex: (key, index) => modifyIndexes.set([key], index),

@@ -1,7 +1,7 @@
-import { compileExpression } from '@polygate/model';
 import type { PluginConf } from '@polygate/model';
 import { PHASES } from '@polygate/plugin-sdk';
 import type { Plugin, PluginEnvironment } from '@polygate/plugin-sdk';
+import { compileCondition } from '../routing/compile-condition.ts';
 import type { PreparedPlugin } from './plugin-chain.ts';
 
 /** Does once per conf what no request should do. `conf` is validated. */
@@ -27,7 +27,7 @@ export function preparePlugin(
     runPolicy: definition.runPolicy,
     prepared,
     handlers,
-    filter: meta?.filter === undefined ? undefined : compileExpression(meta.filter),
+    filter: meta?.filter === undefined ? undefined : compileCondition(meta.filter),
     errorResponse: meta?.error_response,
     origin: `${env.source.kind}/${env.source.id}`,
     dispose: plugin.dispose === undefined ? undefined : () => plugin.dispose?.(prepared),

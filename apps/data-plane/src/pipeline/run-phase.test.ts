@@ -17,7 +17,9 @@ beforeEach(() => {
     get: (name) => (name === 'yes' ? '1' : undefined),
     set: () => undefined,
   };
-  ctx = { log, vars, filterResults: undefined, debugTrace: undefined } as unknown as GatewayContext;
+  const request = { isBodyWanted: false };
+  const parts = { log, vars, request, filterResults: undefined, debugTrace: undefined };
+  ctx = parts as unknown as GatewayContext;
 });
 
 function plugin(name: string, access: Access, more: Partial<PreparedPlugin> = {}): PreparedPlugin {

@@ -23,7 +23,11 @@ export function runRequestPhase(
 ): PhaseResult {
   for (let i = first; i < steps.length; i++) {
     const { owner, phase, run } = steps[i] as Step<RequestHandler<unknown>>;
-    if (owner.filter !== undefined && !filterHolds(owner, owner.filter, ctx)) continue;
+    if (owner.filter !== undefined) {
+      const holds = filterHolds(owner, owner.filter, ctx);
+      if (ctx.request.isBodyWanted) return filterAgain(steps, ctx, i);
+      if (!holds) continue;
+    }
     ctx.debugTrace?.note(owner.name, phase, ctx);
     let result: ReturnType<typeof run>;
     try {
@@ -43,6 +47,17 @@ export function runRequestPhase(
     return finish(owner, result, ctx);
   }
   return undefined;
+}
+
+/** A filter asked for variables of a body that is still on its way. */
+async function filterAgain(
+  steps: readonly Step<RequestHandler<unknown>>[],
+  ctx: GatewayContext,
+  at: number,
+): Promise<LocalReply | undefined> {
+  await ctx.request.readWantedBody();
+  ctx.filterResults?.delete((steps[at] as Step).owner);
+  return runRequestPhase(steps, ctx, at);
 }
 
 /** A plugin that throws here is logged and left out: the answer is already on its way. */

@@ -9,6 +9,7 @@ import type { GatewayContext } from '../request/gateway-context.ts';
 import { encodePath } from '../request/request-target.ts';
 import { DEFAULT_TIMEOUTS_MS } from '../upstream/compiled-upstream.ts';
 import type { CompiledNode, CompiledUpstream } from '../upstream/compiled-upstream.ts';
+import type { UpstreamHealth } from '../upstream/upstream-health.ts';
 import { namedInConnection } from './hop-by-hop.ts';
 import type {
   UpstreamCall,
@@ -29,7 +30,6 @@ const NOT_COPIED: ReadonlySet<string> = new Set([
   'x-real-ip',
   'x-forwarded-for',
 ]);
-const NONE: ReadonlySet<CompiledNode> = new Set();
 
 /** Hears what comes of a request that was sent on. The last call ends it, as in UpstreamReceiver. */
 export interface ForwardHandler {
@@ -56,6 +56,11 @@ export class Forwarding implements UpstreamReceiver {
   readonly #upstream: CompiledUpstream;
   readonly #deadlineMs: number;
   #tried: Set<CompiledNode> | undefined = undefined;
+  #tries = 0;
+  /** Undefined: what becomes of this request is of no interest to health checks. */
+  #health: UpstreamHealth | undefined = undefined;
+  /** Picked, and not released yet. */
+  #held: CompiledNode | undefined = undefined;
   #node: CompiledNode | undefined = undefined;
   #attempt: UpstreamAttempt | undefined = undefined;
   #attemptStartMs = 0;
@@ -69,6 +74,7 @@ export class Forwarding implements UpstreamReceiver {
     this.#handler = handler;
     const upstream = upstreamOf(ctx);
     this.#upstream = upstream;
+    if (upstream.health?.use() === true) this.#health = upstream.health;
     ctx.upstream = upstream;
     this.#deadlineMs =
       upstream.retryTimeoutMs === 0 ? Infinity : ctx.startTimeMs + upstream.retryTimeoutMs;
@@ -77,12 +83,14 @@ export class Forwarding implements UpstreamReceiver {
   /** Picks a node and tries it. */
   start(): void {
     const ctx = this.#ctx;
-    const node = this.#upstream.balancer.pick(this.#tried ?? NONE);
+    const { balancer, nodes } = this.#upstream;
+    const node = nodes.length === 0 ? undefined : balancer.pick(ctx, this.#tried);
     if (node === undefined) {
-      const error = new GatewayError('UPSTREAM_NO_NODE', 'no valid upstream node');
-      this.#handler.onForwardError(error);
+      this.#handler.onForwardError(noNode(nodes.length === 0, this.#tries));
       return;
     }
+    this.#tries += 1;
+    this.#held = node;
     this.#node = node;
     ctx.pickedNode = node;
     const pending = beforeProxy(ctx);
@@ -106,6 +114,15 @@ export class Forwarding implements UpstreamReceiver {
     this.#isCancelled = true;
     this.#call?.cancel();
     this.#call = undefined;
+  }
+
+  /** The request is over, and `ctx.response.status` what its client was told: once, at the end. */
+  finish(): void {
+    const node = this.#held;
+    if (node === undefined) return;
+    this.#held = undefined;
+    this.#upstream.balancer.release(node, this.#ctx.attempts.at(-1)?.responseTimeMs);
+    this.#health?.reportStatus(node, this.#ctx.response.status);
   }
 
   #afterBeforeProxy(reply: LocalReply | undefined): void {
@@ -181,12 +198,18 @@ export class Forwarding implements UpstreamReceiver {
     // A name without an address was no try: no upstream status tells of it.
     if (error instanceof GatewayError && error.code === 'UPSTREAM_UNRESOLVED') ctx.attempts.pop();
     ctx.log.error(`upstream failed: ${error.message}`);
-    const tried = (this.#tried ??= new Set<CompiledNode>());
-    tried.add(node);
-    const hasAnother =
-      tried.size <= this.#upstream.retriesMax && tried.size < this.#upstream.nodes.length;
-    if (mayRepeat && hasAnother && Date.now() < this.#deadlineMs) this.start();
+    const mayTryAgain = this.#tries <= this.#upstream.retriesMax && Date.now() < this.#deadlineMs;
+    if (mayRepeat && mayTryAgain) this.#tryAnother(node, error);
     else this.#handler.onForwardError(error);
+  }
+
+  #tryAnother(node: CompiledNode, error: Error): void {
+    (this.#tried ??= new Set<CompiledNode>()).add(node);
+    this.#held = undefined;
+    this.#upstream.balancer.release(node, undefined);
+    const isTimeout = error instanceof GatewayError && error.info.status === 504;
+    this.#health?.reportFailure(node, isTimeout ? 'timeout' : 'tcp');
+    this.start();
   }
 
   #answered(status: number): void {
@@ -201,6 +224,13 @@ export class Forwarding implements UpstreamReceiver {
       this.#attempt.responseTimeMs = performance.now() - this.#attemptStartMs;
     }
   }
+}
+
+/** In the words of apisix/balancer.lua. Nodes that may not be used are another matter than none. */
+function noNode(isEmpty: boolean, tries: number): GatewayError {
+  if (isEmpty) return new GatewayError('UPSTREAM_NO_NODE', 'no valid upstream node');
+  const reason = tries === 0 ? 'no valid upstream node' : 'all upstream servers tried';
+  return new GatewayError('UPSTREAM_MISSING', `failed to find valid upstream server, ${reason}`);
 }
 
 function beforeProxy(ctx: GatewayContext): PhaseResult {
@@ -220,7 +250,7 @@ function mayRepeatRequest(ctx: GatewayContext, failure: UpstreamFailure): boolea
 
 function upstreamOf(ctx: GatewayContext): CompiledUpstream {
   const route = ctx.compiledRoute;
-  const upstream = upstreamOfRoute(route, ctx.snapshot);
+  const upstream = ctx.chosenUpstream ?? upstreamOfRoute(route, ctx.snapshot);
   if (upstream === undefined) {
     throw new GatewayError('UPSTREAM_MISSING', `no upstream for route ${route?.id ?? '?'}`);
   }

@@ -4,13 +4,13 @@ import type { GatewayErrorCode } from '@polygate/plugin-sdk';
 import { ChunkedDecoder } from '../http1/chunked-decoder.ts';
 import { ResponseHeadParser } from '../http1/head-parser.ts';
 import { Http1Error } from '../http1/http1-error.ts';
-import type { BodySink, Tunnel } from '../request/exchange.ts';
 import { listen, resumeReading } from '../sockets/byte-socket.ts';
 import type { ByteReceiver } from '../sockets/byte-socket.ts';
 import type { Deadlines, Expiring } from '../sockets/deadlines.ts';
 import { SocketWriter } from '../sockets/socket-writer.ts';
 import { dropHopByHop } from './hop-by-hop.ts';
 import type { Http1Call } from './http1-call.ts';
+import { NodeTunnel } from './node-tunnel.ts';
 
 /** Answers before an answer: they are not held back for a client that does not read. */
 const INFORMATIONAL_MAX = 32;
@@ -56,8 +56,7 @@ export class Http1UpstreamConnection implements ByteReceiver, Expiring {
   #hasEnded = false;
   readonly #isTls: boolean;
   #isProcessing = false;
-  #tunnelSink: BodySink | undefined = undefined;
-  #unsentBytes = 0;
+  #tunnel: NodeTunnel | undefined = undefined;
 
   /** `socket` is made with `readOptions`, and connecting. `connectedEvent` says when it is usable. */
   constructor(
@@ -82,7 +81,6 @@ export class Http1UpstreamConnection implements ByteReceiver, Expiring {
     return this.#state === 'idle' && this.#socket.writable;
   }
 
-  /** Whether an answer's bytes may still come from an earlier life of the connection. */
   get isReused(): boolean {
     return this.calls > 1;
   }
@@ -127,10 +125,7 @@ export class Http1UpstreamConnection implements ByteReceiver, Expiring {
 
   onBytes(buffer: Buffer, length: number): boolean {
     const call = this.#call;
-    if (this.#state === 'tunnel') {
-      this.limit(this.#tunnelIdleMs);
-      return this.#tunnelSink?.write(Buffer.from(buffer.subarray(0, length))) ?? true;
-    }
+    if (this.#tunnel !== undefined) return this.#tunnel.onBytes(buffer.subarray(0, length));
     if (call === undefined) {
       // A node that speaks without being asked: whatever it says would be taken for an answer.
       this.destroy();
@@ -259,7 +254,10 @@ export class Http1UpstreamConnection implements ByteReceiver, Expiring {
       this.deadlineMs = Infinity;
       this.#call = undefined;
       const rest = Buffer.from((this.#buffer as Buffer).subarray(this.#position, this.#end));
-      call.receiver.onTunnel(headers, this.#tunnel(rest, call.request.timeoutsMs.read));
+      const idleMs = call.request.timeoutsMs.read;
+      const live = (): void => this.limit(idleMs);
+      this.#tunnel = new NodeTunnel({ socket: this.#socket, writer: this.writer, rest, live });
+      call.receiver.onTunnel(headers, this.#tunnel);
       return;
     }
     this.#informational += 1;
@@ -303,8 +301,8 @@ export class Http1UpstreamConnection implements ByteReceiver, Expiring {
     const call = this.#call;
     if (this.#isPaused && call !== undefined) {
       this.#hasEnded = true;
-    } else if (this.#state === 'tunnel') {
-      this.#tunnelSink?.end();
+    } else if (this.#tunnel !== undefined) {
+      this.#tunnel.onEnd();
     } else if (call !== undefined && this.#state === 'close') {
       this.#complete(call);
     } else {
@@ -316,9 +314,7 @@ export class Http1UpstreamConnection implements ByteReceiver, Expiring {
     this.#deadlines.delete(this);
     this.#lost(cause);
     this.#state = 'closed';
-    const sink = this.#tunnelSink;
-    this.#tunnelSink = undefined;
-    sink?.fail(cause ?? new Error('connection closed'));
+    this.#tunnel?.onClose(cause);
     this.#owner.forget(this);
   }
 
@@ -345,32 +341,23 @@ export class Http1UpstreamConnection implements ByteReceiver, Expiring {
     if (this.#state === 'connecting') {
       this.fail('UPSTREAM_CONNECT_TIMEOUT', `no connection after ${connect} ms`);
     } else if (this.writer.isBlocked) {
-      if (this.#isTaking()) this.limit(send);
+      if (this.writer.hasProgressed()) this.limit(send);
       else this.fail('UPSTREAM_SEND_TIMEOUT', `took no byte for ${send} ms`);
     } else if (call.isRequestSent || call.isHeadReceived) {
       this.fail('UPSTREAM_READ_TIMEOUT', `sent no byte for ${read} ms`);
     }
   }
 
-  /** Whether the node took some of what waits for it since the last look. */
-  #isTaking(): boolean {
-    const { _handle } = this.#socket as unknown as { _handle: { writeQueueSize?: number } | null };
-    const unsent = _handle?.writeQueueSize ?? 0;
-    const isTaking = unsent !== this.#unsentBytes;
-    this.#unsentBytes = unsent;
-    return isTaking;
-  }
-
   /** To be called when the node does not take what the call sends. */
   blocked(call: Http1Call): void {
-    this.#isTaking();
+    this.writer.hasProgressed();
     this.limit(call.request.timeoutsMs.send);
   }
 
   #onDrained(): void {
     const call = this.#call;
     if (call === undefined) {
-      this.#tunnelDrained();
+      this.#tunnel?.drained();
       return;
     }
     this.limit(call.request.timeoutsMs.read);
@@ -404,37 +391,6 @@ export class Http1UpstreamConnection implements ByteReceiver, Expiring {
   destroy(): void {
     if (this.#state !== 'tunnel') this.#state = 'closed';
     this.#socket.destroy();
-  }
-
-  // ---- after a switch of protocols
-
-  #tunnelDrained: () => void = () => undefined;
-  #tunnelIdleMs = Infinity;
-
-  #tunnel(rest: Buffer, idleMs: number): Tunnel {
-    this.#tunnelIdleMs = idleMs;
-    return {
-      stream: (sink) => {
-        this.#tunnelSink = sink;
-        this.limit(idleMs);
-        if (rest.length > 0) sink.write(rest);
-      },
-      resume: () => resumeReading(this.#socket),
-      write: (chunk) => {
-        this.limit(idleMs);
-        const isTaken = this.writer.writeBytes(chunk);
-        this.writer.flush();
-        return isTaken;
-      },
-      onDrain: (listener) => {
-        this.#tunnelDrained = listener;
-      },
-      end: () => {
-        this.writer.flush();
-        this.#socket.end();
-      },
-      destroy: () => this.#socket.destroy(),
-    };
   }
 }
 

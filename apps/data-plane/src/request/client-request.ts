@@ -13,9 +13,14 @@ export class GatewayRequest implements ClientRequest {
   readonly host: string;
   readonly rawTarget: string;
   readonly path: string;
+  /** What routes are matched with. */
+  readonly matchPath: string;
   upstreamPath: string | undefined = undefined;
   upstreamHost: string | undefined = undefined;
   readonly headers: HeaderList;
+  /** Somebody asked for a variable of the body, which has not come yet. */
+  isBodyWanted = false;
+  #isBodyGivenUp = false;
   #query: string;
   #queryChanged = false;
   #args: readonly QueryArgument[] | undefined;
@@ -29,7 +34,10 @@ export class GatewayRequest implements ClientRequest {
     this.scheme = exchange.scheme;
     this.rawTarget = exchange.target;
     this.headers = exchange.headers;
+    // RFC 9112 section 3.2.2: nodes must not see another host than routes and plugins did.
+    if (target.authority !== undefined) this.headers.setKnown('Host', 'host', target.authority);
     this.path = target.path;
+    this.matchPath = target.matchPath;
     this.#query = target.query;
     this.host = hostWithoutPort(target.authority ?? this.headers.getKnown('host') ?? '');
   }
@@ -54,6 +62,10 @@ export class GatewayRequest implements ClientRequest {
     return this.#body;
   }
 
+  get hasBody(): boolean {
+    return this.#body !== undefined || this.#exchange.body.present;
+  }
+
   getArguments(): readonly QueryArgument[] {
     return (this.#args ??= parseQuery(this.#query));
   }
@@ -70,6 +82,25 @@ export class GatewayRequest implements ClientRequest {
       this.#body ??= body;
       return this.#body;
     }));
+  }
+
+  /** What is there of the body without waiting: all of it, or nothing. Notes that it is wanted. */
+  wantBody(): Buffer | undefined {
+    const { body } = this.#exchange;
+    const known = this.#body ?? body.complete;
+    if (known !== undefined || !body.present || this.#isBodyGivenUp) return known;
+    this.isBodyWanted = true;
+    return undefined;
+  }
+
+  /**
+   * Reads the body that was wanted. One that says it is too large is left on its way, as if it had
+   * nothing in it; one that turns out to be rejects with REQUEST_BODY_TOO_LARGE.
+   */
+  async readWantedBody(): Promise<void> {
+    this.isBodyWanted = false;
+    this.#isBodyGivenUp = (this.#exchange.body.length ?? 0) > this.#bodyBytesMax;
+    if (!this.#isBodyGivenUp) await this.readBody();
   }
 
   setBody(body: Buffer): void {

@@ -6,12 +6,15 @@ import type {
   Peer,
   RequestContext,
   UpstreamAttempt,
+  UpstreamHandle,
 } from '@polygate/plugin-sdk';
 import type { TraceHeaders } from '@polygate/chassis';
 import type { CompiledRoute, ConfigSnapshot } from '../config/config-snapshot.ts';
 import type { DebugTrace } from '../pipeline/debug-trace.ts';
 import type { PluginChain, Step } from '../pipeline/plugin-chain.ts';
 import type { CompiledNode, CompiledUpstream } from '../upstream/compiled-upstream.ts';
+import { DEFAULT_BODY_LIMITS } from './body-variables.ts';
+import type { BodyVariableLimits } from './body-variables.ts';
 import { GatewayRequest } from './client-request.ts';
 import { GatewayResponse } from './client-response.ts';
 import type { Exchange } from './exchange.ts';
@@ -29,12 +32,15 @@ export class GatewayContext implements RequestContext {
   readonly vars: RequestVariables;
   readonly log: Logger;
   readonly startTimeMs: number;
+  readonly bodyLimits: BodyVariableLimits;
   client: Peer;
   route: RequestContext['route'] = undefined;
   compiledRoute: CompiledRoute | undefined = undefined;
   consumer: ConsumerMatch | undefined = undefined;
   chain: PluginChain;
   globalRules: PluginChain;
+  /** By a plugin, in the place of the route's. */
+  chosenUpstream: CompiledUpstream | undefined = undefined;
   upstream: CompiledUpstream | undefined = undefined;
   pickedNode: CompiledNode | undefined = undefined;
   readonly attempts: UpstreamAttempt[] = [];
@@ -58,6 +64,8 @@ export class GatewayContext implements RequestContext {
     log: Logger;
     bodyBytesMax: number;
     findClient: FindClient;
+    /** Default: APISIX's. */
+    bodyLimits?: BodyVariableLimits | undefined;
   }) {
     this.exchange = parts.exchange;
     this.snapshot = parts.snapshot;
@@ -68,6 +76,7 @@ export class GatewayContext implements RequestContext {
     this.startTimeMs = Date.now();
     this.request = new GatewayRequest(parts.exchange, parts.target, parts.bodyBytesMax);
     this.response = new GatewayResponse();
+    this.bodyLimits = parts.bodyLimits ?? DEFAULT_BODY_LIMITS;
     this.vars = new RequestVariables(this);
   }
 
@@ -121,6 +130,15 @@ export class GatewayContext implements RequestContext {
 
   findConsumerByName(username: string): ConsumerMatch | undefined {
     return this.snapshot.consumers.findByName(username);
+  }
+
+  findUpstream(id: string): UpstreamHandle | undefined {
+    return this.snapshot.upstreams.get(id);
+  }
+
+  useUpstream(upstream: UpstreamHandle): void {
+    // handles come from `findUpstream` and the environment's `compileUpstream` alone
+    this.chosenUpstream = upstream as CompiledUpstream;
   }
 
   getResources(): MatchedResources {

@@ -31,8 +31,11 @@ describe('parseRequestTarget()', () => {
   );
 
   test('takes a slash off the end of a path when asked to', () => {
-    expect(parseRequestTarget('/a/b/?c', true)).toMatchObject({ path: '/a/b', query: 'c' });
-    expect(parseRequestTarget('/', true)).toMatchObject({ path: '/' });
+    expect(parseRequestTarget('/a/b/?c', { deleteTailSlash: true })).toMatchObject({
+      path: '/a/b',
+      query: 'c',
+    });
+    expect(parseRequestTarget('/', { deleteTailSlash: true })).toMatchObject({ path: '/' });
   });
 
   test('never answers a path that still holds a dot segment', () => {

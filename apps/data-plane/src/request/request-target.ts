@@ -2,24 +2,36 @@
 export interface RequestTarget {
   /** Decoded and normalised: nginx's `$uri`. */
   readonly path: string;
+  /** What routes are matched with: `path`, unless encoded slashes are kept. */
+  readonly matchPath: string;
   /** Without `?`; empty when there is none. */
   readonly query: string;
   /** The authority of an absolute-form target; undefined for origin-form. */
   readonly authority: string | undefined;
 }
 
+/** What `apisix` of the configuration file says about paths. */
+export interface TargetRules {
+  /** `delete_uri_tail_slash`: takes one slash off the end of a path, but for `/` itself. */
+  readonly deleteTailSlash?: boolean;
+  /** `normalize_uri_like_servlet`: what follows `;` in a segment is no part of the path. */
+  readonly likeServlet?: boolean;
+  /** `match_uri_encoded_slash`: routes are matched with `%2F` as it is. */
+  readonly keepEncodedSlash?: boolean;
+}
+
+const PLAIN_RULES: TargetRules = {};
 const PLAIN_PATH = /^\/[\w\-/~!$&'()*+,;=:@]*$/;
 
 /**
  * Takes origin-form (`/a?b`), absolute-form (`http://h/a`) and `*` apart, decodes %XX, merges slashes
  * and resolves dot segments as nginx does (ngx_http_parse_complex_uri). Undefined: a bad request.
- * `deleteTailSlash` takes one slash off the end of a path, but for `/` itself.
  */
 export function parseRequestTarget(
   target: string,
-  deleteTailSlash = false,
+  rules: TargetRules = PLAIN_RULES,
 ): RequestTarget | undefined {
-  if (target === '*') return { path: '*', query: '', authority: undefined };
+  if (target === '*') return { path: '*', matchPath: '*', query: '', authority: undefined };
   let rest = target;
   let authority: string | undefined;
   if (!rest.startsWith('/')) {
@@ -38,9 +50,47 @@ export function parseRequestTarget(
   const rawPath = mark === -1 ? rest : rest.slice(0, mark);
   const normal = normalizePath(rawPath);
   if (normal === undefined) return undefined;
-  const isTailed = deleteTailSlash && normal.length > 1 && normal.endsWith('/');
-  const path = isTailed ? normal.slice(0, -1) : normal;
-  return { path, query: mark === -1 ? '' : rest.slice(mark + 1), authority };
+  const path = rules === PLAIN_RULES ? normal : pathByRules(normal, rules);
+  if (path === undefined) return undefined;
+  const matchPath =
+    rules.keepEncodedSlash === true ? (withEncodedSlashes(rawPath, path) ?? path) : path;
+  return { path, matchPath, query: mark === -1 ? '' : rest.slice(mark + 1), authority };
+}
+
+/** A servlet path is made of the whole one: it overrules `deleteTailSlash`, as in apisix/init.lua. */
+function pathByRules(path: string, rules: TargetRules): string | undefined {
+  if (rules.likeServlet === true) return servletPath(path);
+  const isTailed = rules.deleteTailSlash === true && path.length > 1 && path.endsWith('/');
+  return isTailed ? path.slice(0, -1) : path;
+}
+
+/**
+ * Undefined where a parameter hides a dot segment or an empty one: servlet containers differ in what
+ * such a path names. Source: normalize_uri_like_servlet of apisix/init.lua.
+ */
+function servletPath(path: string): string | undefined {
+  if (!path.includes(';')) return path;
+  const segments = path.split('/');
+  for (const [i, segment] of segments.entries()) {
+    const semicolon = segment.indexOf(';');
+    if (semicolon === -1) continue;
+    const name = segment.slice(0, semicolon);
+    if (name === '' && i < segments.length - 1) return undefined;
+    if (/^(?:\.|%2e){1,2}$/i.test(name)) return undefined;
+    segments[i] = name;
+  }
+  return segments.join('/');
+}
+
+/**
+ * The decoded path with `%2F` left in it. Undefined where decoding is not all that happened to the
+ * path: a kept slash must not carry a route past merged slashes or dot segments. Source:
+ * build_match_uri_keep_encoded_slash of apisix/init.lua.
+ */
+function withEncodedSlashes(rawPath: string, path: string): string | undefined {
+  if (!/%2f/i.test(rawPath) || decodePath(rawPath) !== path) return undefined;
+  const parts = rawPath.split(/%2f/i).map(decodePath);
+  return parts.includes(undefined) ? undefined : parts.join('%2F');
 }
 
 /** Undefined where the path leaves the root, or holds a bad escape or a NUL. */

@@ -1,9 +1,13 @@
 import { hostname } from 'node:os';
 import { parseIpBytes } from '@polygate/model';
+import type { ExpressionValue, ExpressionVars } from '@polygate/model';
 import type { HeaderList, Variables } from '@polygate/plugin-sdk';
 import type { GatewayContext } from './gateway-context.ts';
 import { secondsText, timeIso8601, timeLocal } from './log-time.ts';
 import { sslVariable } from '../tls/ssl-variables.ts';
+import { captureParameters } from '../routing/path-parameters.ts';
+import { BodyVariables } from './body-variables.ts';
+import { bodyMatters, bodySource, isOfBody } from './body-source.ts';
 import { rawArgument } from './query.ts';
 
 const HOSTNAME = hostname();
@@ -88,6 +92,10 @@ const PREFIXES: readonly (readonly [string, (rest: string) => Reader])[] = [
   ['arg_', (name) => (ctx) => rawArgument(ctx.request.query, name)],
   ['http_', (name) => headerReader(name, (ctx) => ctx.request.headers)],
   ['sent_http_', (name) => headerReader(name, (ctx) => ctx.response.headers)],
+  ['post_arg_', (name) => (ctx) => bodyText(ctx, `post_arg_${name}`)],
+  ['post_arg.', (path) => (ctx) => bodyText(ctx, `post_arg.${path}`)],
+  ['graphql_', (name) => (ctx) => bodyText(ctx, `graphql_${name}`)],
+  ['uri_param_', (name) => (ctx) => pathParameter(ctx, name)],
   ['cookie_', (name) => (ctx) => cookie(ctx.request.headers.getAll('cookie'), name)],
 ];
 
@@ -114,6 +122,8 @@ function headerReader(name: string, of: (ctx: GatewayContext) => HeaderList): Re
 export class RequestVariables implements Variables {
   readonly #ctx: GatewayContext;
   #overrides: Map<string, string | undefined> | undefined;
+  #typed: ExpressionVars | undefined;
+  #body: BodyVariables | undefined;
 
   constructor(ctx: GatewayContext) {
     this.#ctx = ctx;
@@ -124,10 +134,46 @@ export class RequestVariables implements Variables {
     return (READER_OF.get(name) ?? findReader(name))(this.#ctx);
   }
 
+  /** The same, where variables of the body are not made a text. */
+  get typed(): ExpressionVars {
+    return (this.#typed ??= {
+      get: (name) =>
+        isOfBody(name) && this.#overrides?.has(name) !== true
+          ? this.bodyValue(name)
+          : this.get(name),
+    });
+  }
+
+  /** Of a variable of the body. One that has not come yet is noted as wanted, and has no value. */
+  bodyValue(name: string): ExpressionValue {
+    const { request } = this.#ctx;
+    const former = this.#body?.source.body;
+    const body = bodyMatters(name, request) ? request.wantBody() : former;
+    if (this.#body === undefined || former !== body) {
+      this.#body = new BodyVariables(bodySource(this.#ctx, body));
+    }
+    // what is not here yet is not missing, and nothing to complain of
+    if (request.isBodyWanted) return undefined;
+    if (name.startsWith('post_arg_')) return this.#body.formArgument(name.slice(9));
+    if (name.startsWith('post_arg.')) return this.#body.postArgument(name.slice(9));
+    return this.#body.graphql(name.slice(8));
+  }
+
   set(name: string, value: string | undefined): void {
     this.#overrides ??= new Map();
     this.#overrides.set(name, value);
   }
+}
+
+function bodyText(ctx: GatewayContext, name: string): string | undefined {
+  const value = ctx.vars.bodyValue(name);
+  return value === undefined || typeof value === 'string' ? value : JSON.stringify(value);
+}
+
+/** Of the pattern that matched: `:id`, `*rest`. */
+function pathParameter({ route, request }: GatewayContext, name: string): string | undefined {
+  if (route === undefined) return undefined;
+  return captureParameters(route.matchedPath, request.matchPath).get(name);
 }
 
 function isArgs(ctx: GatewayContext): string {

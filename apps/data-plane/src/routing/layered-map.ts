@@ -1,4 +1,6 @@
 const OVERLAY_ENTRIES_MAX = 512;
+/** Up to this size copying it all is quick, and every lookup is spared a probe. */
+const SMALL_BASE_ENTRIES_MAX = 4096;
 
 /**
  * An immutable map whose copies share what did not change: a large base and a small overlay of later
@@ -31,7 +33,8 @@ export class LayeredMap<V> {
     if (changes.size === 0) return this;
     const overlay = new Map(this.#overlay);
     for (const [key, value] of changes) overlay.set(key, value);
-    if (overlay.size <= OVERLAY_ENTRIES_MAX) return new LayeredMap(this.#base, overlay);
+    const isSmall = this.#base.size <= SMALL_BASE_ENTRIES_MAX;
+    if (!isSmall && overlay.size <= OVERLAY_ENTRIES_MAX) return new LayeredMap(this.#base, overlay);
 
     const base = new Map(this.#base);
     for (const [key, value] of overlay) {

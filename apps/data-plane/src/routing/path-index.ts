@@ -27,6 +27,8 @@ const FEW_MAX = 8;
 export interface PathIndex<T> {
   readonly size: number;
   match(request: RouteRequest): RouteCandidate<T> | undefined;
+  /** Everything that `match` would look at until one passes, in this order. */
+  tries(path: string): readonly RouteCandidate<T>[];
   /** A copy with these changes; what did not change is shared. */
   with(changes: readonly CandidateChange<T>[]): PathIndex<T>;
 }
@@ -49,11 +51,15 @@ class FewPaths<T> implements PathIndex<T> {
 
   match(request: RouteRequest): RouteCandidate<T> | undefined {
     for (const candidate of this.#inOrder) {
-      if (pathPasses(candidate.pattern, request.path) && candidatePasses(candidate, request)) {
+      if (beginsAs(candidate, request.path) && candidatePasses(candidate, request)) {
         return candidate;
       }
     }
     return undefined;
+  }
+
+  tries(path: string): readonly RouteCandidate<T>[] {
+    return this.#inOrder.filter((candidate) => beginsAs(candidate, path));
   }
 
   with(changes: readonly CandidateChange<T>[]): PathIndex<T> {
@@ -107,6 +113,13 @@ class ManyPaths<T> implements PathIndex<T> {
     return undefined;
   }
 
+  tries(path: string): readonly RouteCandidate<T>[] {
+    const prefixes = this.#prefixLengths
+      .filter(({ length }) => length <= path.length)
+      .flatMap(({ length }) => listOf(this.#prefixes.get(path.slice(0, length))));
+    return [...listOf(this.#exact.get(path)), ...prefixes];
+  }
+
   with(changes: readonly CandidateChange<T>[]): PathIndex<T> {
     const exact = new Map<string, Candidates<T> | undefined>();
     const prefixes = new Map<string, Candidates<T> | undefined>();
@@ -114,8 +127,8 @@ class ManyPaths<T> implements PathIndex<T> {
     let size = this.size;
 
     for (const { candidate, remove } of changes) {
-      const isPrefix = isPrefixPattern(candidate.pattern);
-      const path = isPrefix ? flatPrefix(candidate.pattern) : candidate.pattern;
+      const isPrefix = isPrefixPattern(candidate);
+      const path = isPrefix ? flatPrefix(candidate) : candidate.pattern;
       const [pending, stored] = isPrefix ? [prefixes, this.#prefixes] : [exact, this.#exact];
       const before = listOf(pending.has(path) ? pending.get(path) : stored.get(path));
       const without = before.filter((other) => !sameEntry(other, candidate));
@@ -161,20 +174,27 @@ function listOf<T>(candidates: Candidates<T> | undefined): readonly RouteCandida
   return isList(candidates) ? candidates : [candidates];
 }
 
-function isPrefixPattern(pattern: string): boolean {
-  return pattern.endsWith('*');
+function isPrefixPattern<T>({ pattern, parameters }: RouteCandidate<T>): boolean {
+  return parameters !== undefined || pattern.endsWith('*');
 }
 
-function pathPasses(pattern: string, path: string): boolean {
-  return isPrefixPattern(pattern) ? path.startsWith(pattern.slice(0, -1)) : path === pattern;
+/** Whether the path has the text that the pattern begins with; parameters are a condition. */
+export function beginsAs<T>(candidate: RouteCandidate<T>, path: string): boolean {
+  const { pattern, parameters } = candidate;
+  if (parameters !== undefined) return path.startsWith(parameters.prefix);
+  return pattern.endsWith('*') ? path.startsWith(pattern.slice(0, -1)) : path === pattern;
+}
+
+function prefixLength<T>({ pattern, parameters }: RouteCandidate<T>): number {
+  return parameters === undefined ? pattern.length - 1 : parameters.prefix.length;
 }
 
 /**
- * The pattern without its star, as a string of its own: V8 would make it a view of the pattern, and
- * each comparison in a large map one more access to cold memory.
+ * What comes before the star or parameter, as a string of its own: V8 would make it a view of the
+ * pattern, and each comparison in a large map one more access to cold memory.
  */
-function flatPrefix(pattern: string): string {
-  return Buffer.from(pattern.slice(0, -1)).toString();
+function flatPrefix<T>(candidate: RouteCandidate<T>): string {
+  return Buffer.from(candidate.pattern.slice(0, prefixLength(candidate))).toString();
 }
 
 function sameEntry<T>(a: RouteCandidate<T>, b: RouteCandidate<T>): boolean {
@@ -183,9 +203,9 @@ function sameEntry<T>(a: RouteCandidate<T>, b: RouteCandidate<T>): boolean {
 
 /** Exact paths, then longer before shorter prefixes, then the order within one path. */
 function compareTries<T>(a: RouteCandidate<T>, b: RouteCandidate<T>): number {
-  const [aIsPrefix, bIsPrefix] = [isPrefixPattern(a.pattern), isPrefixPattern(b.pattern)];
+  const [aIsPrefix, bIsPrefix] = [isPrefixPattern(a), isPrefixPattern(b)];
   if (aIsPrefix !== bIsPrefix) return aIsPrefix ? 1 : -1;
-  const byLength = aIsPrefix ? b.pattern.length - a.pattern.length : 0;
+  const byLength = aIsPrefix ? prefixLength(b) - prefixLength(a) : 0;
   return byLength || compareCandidates(a, b);
 }
 

@@ -1,3 +1,6 @@
+import type { ConditionVars } from './compile-condition.ts';
+import type { PathParameters } from './path-parameters.ts';
+
 /** What matching looks at. */
 export interface RouteRequest {
   readonly method: string;
@@ -6,7 +9,7 @@ export interface RouteRequest {
   /** Decoded and normalised. */
   readonly path: string;
   readonly clientAddress: string;
-  readonly vars: { get(name: string): string | undefined };
+  readonly vars: ConditionVars;
 }
 
 /** One way into a route: a path pattern with the conditions beside it. */
@@ -15,6 +18,8 @@ export interface RouteCandidate<T> {
   /** Route id: orders candidates that nothing else tells apart. */
   readonly id: string;
   readonly pattern: string;
+  /** Undefined: the pattern is plain text, with a star at its end or without. */
+  readonly parameters: PathParameters | undefined;
   readonly priority: number;
   readonly createdIndex: number;
   /** Undefined: any. */
@@ -33,15 +38,56 @@ export interface RouteMatch<T> {
   readonly host: string | undefined;
 }
 
+/** What a candidate may ask for beside its host group and the text of its pattern. */
+export type RouteCondition = 'method' | 'remote_addr' | 'host' | 'vars' | 'uri';
+
+/** All conditions hold. */
 export function candidatePasses<T>(candidate: RouteCandidate<T>, request: RouteRequest): boolean {
-  if (candidate.methods !== undefined && !candidate.methods.has(request.method)) return false;
-  if (candidate.clients !== undefined && !candidate.clients.has(request.clientAddress)) {
-    return false;
-  }
-  if (candidate.hosts !== undefined && !candidate.hosts.some((p) => hostMatches(p, request.host))) {
-    return false;
-  }
-  return candidate.condition === undefined || candidate.condition(request.vars);
+  return (
+    methodPasses(candidate, request) &&
+    clientPasses(candidate, request) &&
+    hostPasses(candidate, request) &&
+    varsPass(candidate, request) &&
+    parametersPass(candidate, request)
+  );
+}
+
+/** Which of them do not. */
+export function failedConditions<T>(
+  candidate: RouteCandidate<T>,
+  request: RouteRequest,
+): RouteCondition[] {
+  return CONDITIONS.filter(([, passes]) => !passes(candidate, request)).map(([name]) => name);
+}
+
+type Passes = (candidate: RouteCandidate<unknown>, request: RouteRequest) => boolean;
+
+const CONDITIONS: readonly (readonly [RouteCondition, Passes])[] = [
+  ['method', methodPasses],
+  ['remote_addr', clientPasses],
+  ['host', hostPasses],
+  ['vars', varsPass],
+  ['uri', parametersPass],
+];
+
+function methodPasses<T>({ methods }: RouteCandidate<T>, { method }: RouteRequest): boolean {
+  return methods === undefined || methods.has(method);
+}
+
+function clientPasses<T>({ clients }: RouteCandidate<T>, request: RouteRequest): boolean {
+  return clients === undefined || clients.has(request.clientAddress);
+}
+
+function hostPasses<T>({ hosts }: RouteCandidate<T>, { host }: RouteRequest): boolean {
+  return hosts === undefined || hosts.some((pattern) => hostMatches(pattern, host));
+}
+
+function varsPass<T>({ condition }: RouteCandidate<T>, { vars }: RouteRequest): boolean {
+  return condition === undefined || condition(vars);
+}
+
+function parametersPass<T>({ parameters }: RouteCandidate<T>, { path }: RouteRequest): boolean {
+  return parameters === undefined || parameters.capture(path) !== undefined;
 }
 
 /** `pattern` is lower case; `*.example.com` takes any depth below, `*` takes all. */

@@ -1,7 +1,13 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { compareCandidates, candidatePasses, hostMatches } from './route-request.ts';
+import {
+  compareCandidates,
+  candidatePasses,
+  failedConditions,
+  hostMatches,
+} from './route-request.ts';
 import type { RouteCandidate, RouteRequest } from './route-request.ts';
+import { compileParameters } from './path-parameters.ts';
 import { RouteTable } from './route-table.ts';
 import type { HostedCandidate } from './route-table.ts';
 
@@ -23,6 +29,7 @@ function entry(
       target: id,
       id,
       pattern,
+      parameters: undefined,
       priority: 0,
       createdIndex: 1,
       methods: undefined,
@@ -74,6 +81,25 @@ describe('RouteTable', () => {
     expect(table.match(request('/other', { host: 'z.org' }))?.target).toBe('any');
   });
 
+  test('takes the longest text before a parameter first, and priority among those of one text', () => {
+    const withParameters = (id: string, pattern: string, priority = 0): HostedCandidate<string> =>
+      entry(id, pattern, { priority, parameters: compileParameters(pattern, true) });
+    const few = [
+      withParameters('id', '/u/:id'),
+      withParameters('rest', '/u/*rest', 9),
+      withParameters('orders', '/u/me/:x'),
+      entry('me', '/u/me'),
+    ];
+    const many = Array.from({ length: 20 }, (_, i) => entry(`m${i}`, `/m/${i}`));
+    for (const table of [tableOf(...few), tableOf(...few, ...many)]) {
+      expect(table.match(request('/u/me'))?.target).toBe('me');
+      expect(table.match(request('/u/me/1'))?.target).toBe('orders');
+      expect(table.match(request('/u/7'))?.target).toBe('rest');
+      expect(table.match(request('/u/me/1/2'))?.target).toBe('rest');
+      expect(table.match(request('/u/'))?.target).toBe('rest');
+    }
+  });
+
   test('forgets what is removed and leaves the older table as it was', () => {
     const route = entry('1', '/a/*', { host: 'a.test' });
     const before = tableOf(route);
@@ -109,7 +135,14 @@ describe('RouteTable', () => {
           const removed = all.slice(gone, gone + 1);
           const kept = all.filter((one) => !removed.includes(one));
           const table = tableOf(...all).with([{ before: removed, after: [] }]);
-          expect(table.match(request(target))?.target).toBe(naiveMatch(kept, request(target)));
+          const wanted = request(target);
+          const found = table.match(wanted)?.target;
+          expect(found).toBe(naiveMatch(kept, wanted));
+          const tried = table.tries(wanted).map(({ candidate }) => candidate);
+          expect(tried.find((one) => candidatePasses(one, wanted))?.target).toBe(found);
+          for (const one of tried) {
+            expect(failedConditions(one, wanted).length === 0).toBe(candidatePasses(one, wanted));
+          }
         },
       ),
       { numRuns: 500 },

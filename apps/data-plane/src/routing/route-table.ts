@@ -4,7 +4,7 @@ import { hostMatches } from './route-request.ts';
 import type { CandidateChange, PathIndex } from './path-index.ts';
 import type { RouteCandidate, RouteMatch, RouteRequest } from './route-request.ts';
 
-export type RouterMode = 'radixtree_host_uri' | 'radixtree_uri';
+export type RouterMode = 'radixtree_host_uri' | 'radixtree_uri' | 'radixtree_uri_with_parameter';
 
 /** A route that comes, goes or changes: its candidates before and after. */
 export interface RouteChange<T> {
@@ -23,8 +23,9 @@ export interface HostedCandidate<T> {
  * change.
  *
  * In mode `radixtree_host_uri` (APISIX's default) hosts are groups: the exact host first, then
- * wildcards, longest first, then routes without a host; priority never crosses groups. In mode
- * `radixtree_uri` there is one group, and hosts are a condition of each candidate.
+ * wildcards, longest first, then routes without a host; priority never crosses groups. In the modes
+ * `radixtree_uri` and `radixtree_uri_with_parameter` there is one group, and hosts are a condition of
+ * each candidate.
  */
 export class RouteTable<T> {
   readonly #exactHosts: LayeredMap<PathIndex<T>>;
@@ -60,6 +61,20 @@ export class RouteTable<T> {
     return matchOf(
       found,
       found.hosts?.find((pattern) => hostMatches(pattern, request.host)),
+    );
+  }
+
+  /** Everything that `match` would look at until one passes, in this order. */
+  tries({ host, path }: Pick<RouteRequest, 'host' | 'path'>): readonly HostedCandidate<T>[] {
+    const groups = [
+      { host: host as string | undefined, paths: this.#exactHosts.get(host) },
+      ...this.#wildcards
+        .filter(({ suffix }) => host.endsWith(suffix))
+        .map(({ suffix, paths }) => ({ host: `*${suffix}`, paths })),
+      { host: undefined, paths: this.#anyHost },
+    ];
+    return groups.flatMap((group) =>
+      (group.paths?.tries(path) ?? []).map((candidate) => ({ host: group.host, candidate })),
     );
   }
 

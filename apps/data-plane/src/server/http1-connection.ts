@@ -1,67 +1,59 @@
 import type { Socket } from 'node:net';
 import { GatewayError } from '@polygate/plugin-sdk';
-import type { Peer } from '@polygate/plugin-sdk';
+import type { GatewayErrorCode, Peer } from '@polygate/plugin-sdk';
 import { RequestHeadParser } from '../http1/head-parser.ts';
 import { Http1Error } from '../http1/http1-error.ts';
-import type { BodySink, TlsSession } from '../request/exchange.ts';
+import type { TlsSession } from '../request/exchange.ts';
 import {
   pauseReading,
+  peersOf,
   readAccepted,
   releaseSocket,
   resumeReading,
 } from '../sockets/byte-socket.ts';
 import type { ByteReceiver } from '../sockets/byte-socket.ts';
-import type { Expiring } from '../sockets/deadlines.ts';
 import { SocketWriter } from '../sockets/socket-writer.ts';
+import type { ClientTunnel, TunnelledConnection } from './client-tunnel.ts';
+import { Http1Clock } from './http1-clock.ts';
+import type { ClockedConnection, Phase } from './http1-clock.ts';
 import { Http1Exchange } from './http1-exchange.ts';
 import type { Http1Options } from './http1-options.ts';
 import { Http1RequestBody, NO_BODY } from './http1-request-body.ts';
 import { refusalText } from './refusal.ts';
 
-/** A client that has got its last answer may still be sending; that long and that much is read. */
-const LINGER_MS = 2000;
+/** That much is read of what a client sends behind its last request, or in vain. */
 const LINGER_BYTES_MAX = 256 * 1024;
-/**
- * A client that says it sends no more, in the middle of a request, has mostly gone away altogether:
- * TCP cannot tell. One that half-closed gets what can be answered within this time.
- */
-const HALF_CLOSED_MS = 1000;
-
+const HTTP2_PREFACE = Buffer.from('PRI * HTTP/2.0\r\n\r\n');
 const EMPTY = Buffer.alloc(0);
 
 /** A client's connection that speaks HTTP/1: heads in, exchanges out, one at a time. */
-export class Http1Connection implements ByteReceiver, Expiring {
+export class Http1Connection implements ByteReceiver, ClockedConnection, TunnelledConnection {
   readonly options: Http1Options;
   readonly tls: TlsSession | undefined;
   readonly client: Peer;
   readonly server: Peer;
   readonly writer: SocketWriter;
-  deadlineMs = Infinity;
   /** No further request will be read. */
   isLast = false;
   /** Another protocol's server has the socket now. */
   isHandedOver = false;
   readonly #socket: Socket;
   readonly #parser: RequestHeadParser;
+  readonly #clock: Http1Clock;
   readonly #onGone: (connection: Http1Connection) => void;
   #exchange: Http1Exchange | undefined = undefined;
   #body: Http1RequestBody | undefined = undefined;
-  #tunnelSink: BodySink | undefined = undefined;
+  #tunnel: ClientTunnel | undefined = undefined;
   /** Read, but nobody's turn yet: of a body that nobody takes, or of the next request. */
   #held: Buffer = EMPTY;
   #isReadingPaused = false;
   #isOwned = false;
   #isProcessing = false;
   #isHalfClosed = false;
-  /** Half-closed although it never said that it would be the last request. */
-  #isSuspect = false;
   #isClosing = false;
   #isClosed = false;
-  #suspectBytes = 0;
   #lingerBytes = 0;
-  #unsentBytes = 0;
   #requests = 0;
-  #totalDeadlineMs = Infinity;
 
   /** `accepted` is paused and unread. `onGone` is called once, when the connection is closed. */
   constructor(
@@ -73,24 +65,27 @@ export class Http1Connection implements ByteReceiver, Expiring {
     this.options = options;
     this.tls = tls;
     this.#onGone = onGone;
-    this.client = peerOf(accepted.remoteAddress, accepted.remotePort);
-    this.server = peerOf(accepted.localAddress, accepted.localPort);
+    const { client, server } = peersOf(accepted);
+    this.client = client;
+    this.server = server;
     this.#parser = new RequestHeadParser(options.headLimits);
     this.#socket = readAccepted(accepted, this);
     this.writer = new SocketWriter(this.#socket, () => this.#onDrained());
-    this.#limit(options.timeoutsMs.header);
-    options.deadlines.add(this);
+    this.#clock = new Http1Clock(this, this.#socket, this.writer, options);
     resumeReading(this.#socket);
   }
 
   /** Nothing asked, and everything answered has left the process. */
   get isIdle(): boolean {
-    return (
-      this.#exchange === undefined &&
-      !this.#parser.hasBegun &&
-      !this.#isClosing &&
-      this.#socket.writableLength === 0
-    );
+    return this.phase === 'idle' && this.#socket.writableLength === 0;
+  }
+
+  get phase(): Phase {
+    if (this.#isClosing) return 'closing';
+    const body = this.#body;
+    if (this.#exchange !== undefined) return body?.isAwaited === true ? 'body' : 'answer';
+    if (body !== undefined) return 'dropping';
+    return this.#parser.hasBegun ? 'head' : 'idle';
   }
 
   // ---- bytes in
@@ -122,18 +117,21 @@ export class Http1Connection implements ByteReceiver, Expiring {
       this.#onBadBytes(error);
     }
     this.#isProcessing = false;
-    this.#setDeadline();
+    this.#clock.live();
   }
 
   /** Takes some of the bytes; returns the offset behind them. */
   #step(buffer: Buffer, position: number, end: number): number {
     if (this.#isClosing) return this.#linger(position, end);
-    if (this.#tunnelSink !== undefined) return this.#feedTunnel(buffer, position, end);
+    if (this.#tunnel !== undefined) {
+      if (!this.#tunnel.onBytes(buffer.subarray(position, end))) this.#pause();
+      return end;
+    }
     const body = this.#body;
     if (this.#exchange === undefined && body === undefined) {
       // Who does not take the answers is asked for no further requests: they would pile up.
       if (this.writer.isFull) {
-        this.blocked();
+        this.#clock.blocked();
         return this.#hold(buffer, position, end);
       }
       return this.#feedHead(buffer, position, end);
@@ -151,7 +149,7 @@ export class Http1Connection implements ByteReceiver, Expiring {
     const isFresh = !parser.hasBegun;
     const next = parser.parse(buffer, position, end);
     if (next === -1) {
-      if (isFresh && parser.hasBegun) this.#limit(this.options.timeoutsMs.header);
+      if (isFresh && parser.hasBegun) this.#clock.headBegun();
       return end;
     }
     if (parser.isHttp2Preface) return this.#handOver(buffer, next, end);
@@ -163,28 +161,18 @@ export class Http1Connection implements ByteReceiver, Expiring {
     const { options } = this;
     const parser = this.#parser;
     this.#requests += 1;
-    this.deadlineMs = Infinity;
-    const { total } = options.timeoutsMs;
-    this.#totalDeadlineMs = options.deadlines.nowMs + total;
+    this.#clock.requestBegun();
     const { contentLength, isChunked } = parser;
     let next = start;
     let body: Http1RequestBody | undefined;
     if (isChunked || contentLength >= 0) {
       const length = isChunked ? undefined : contentLength;
       body = new Http1RequestBody(this, length, options.bodyBytesMax);
-      if (length !== undefined && end - start >= length && length <= options.bodyBytesMax) {
-        body.complete = Buffer.from(buffer.subarray(start, start + length));
-        body.bytesRead = length;
-        body.isRead = true;
-        next += length;
-      }
+      next = body.takeWhole(buffer, start, end);
     }
-    const isLast =
-      this.isLast ||
-      !parser.keepAlive ||
-      options.timeoutsMs.idle === 0 ||
-      this.#requests >= options.keepaliveRequestsMax;
-    const exchange = new Http1Exchange(this, parser, body ?? NO_BODY, !isLast);
+    const isFull = this.#requests >= options.keepaliveRequestsMax;
+    const keepAlive = parser.keepAlive && !this.isLast && !isFull && options.timeoutsMs.idle > 0;
+    const exchange = new Http1Exchange(this, parser, body ?? NO_BODY, keepAlive);
     parser.reset();
     this.#body = body;
     this.#exchange = exchange;
@@ -196,12 +184,6 @@ export class Http1Connection implements ByteReceiver, Expiring {
     const rest = buffer.subarray(position, end);
     this.#held = this.#isOwned ? rest : Buffer.from(rest);
     this.#pause();
-    return end;
-  }
-
-  #feedTunnel(buffer: Buffer, position: number, end: number): number {
-    const chunk = Buffer.from(buffer.subarray(position, end));
-    if (this.#tunnelSink?.write(chunk) === false) this.#pause();
     return end;
   }
 
@@ -225,23 +207,20 @@ export class Http1Connection implements ByteReceiver, Expiring {
       return;
     }
     // In the middle of a body: whoever takes it hears of it, and the connection cannot go on.
-    this.isLast = true;
-    this.#exchange.keepAlive = false;
-    this.#body?.fail(new GatewayError('REQUEST_MALFORMED', error.message));
+    this.#failBody('REQUEST_MALFORMED', error.message);
     this.#isClosing = true;
+  }
+
+  #failBody(code: GatewayErrorCode, text: string): void {
+    this.isLast = true;
+    if (this.#exchange !== undefined) this.#exchange.keepAlive = false;
+    this.#body?.fail(new GatewayError(code, text));
   }
 
   /** Somebody takes the body, or takes it again. */
   bodyWanted(): void {
-    const exchange = this.#exchange;
-    if (exchange?.expectsContinue === true) {
-      exchange.expectsContinue = false;
-      if (!exchange.isHeadSent) {
-        this.writer.writeText('HTTP/1.1 100 Continue\r\n\r\n');
-        this.writer.flush();
-      }
-    }
-    if (!this.#isProcessing) this.#goOn();
+    this.#exchange?.allowBody();
+    if (!this.#isProcessing) this.goOn();
   }
 
   #pause(): void {
@@ -251,14 +230,14 @@ export class Http1Connection implements ByteReceiver, Expiring {
   }
 
   /** Works off what was held, then reads on. */
-  #goOn(): void {
+  goOn(): void {
     const held = this.#held;
     const wasPaused = this.#isReadingPaused;
     this.#isReadingPaused = false;
     if (held.length > 0) {
       this.#processOwned(held);
     } else {
-      this.#setDeadline();
+      this.#clock.live();
     }
     if (wasPaused && !this.#isReadingPaused && !this.#isClosed) resumeReading(this.#socket);
     if (this.#isHalfClosed && this.#held.length === 0) this.#onLastByte();
@@ -271,7 +250,7 @@ export class Http1Connection implements ByteReceiver, Expiring {
     if (this.#exchange !== exchange) return;
     this.writer.flush();
     this.#exchange = undefined;
-    this.#totalDeadlineMs = Infinity;
+    this.#clock.requestEnded();
     const body = this.#body;
     if (!exchange.keepAlive) {
       this.#close();
@@ -280,11 +259,11 @@ export class Http1Connection implements ByteReceiver, Expiring {
     if (body !== undefined && !body.isRead) {
       // The client is still sending what nobody wants: a little of that is cheaper than a connection.
       body.drop();
-      this.#limit(LINGER_MS);
+      this.#clock.lingers();
     } else {
       this.#body = undefined;
     }
-    if (!this.#isProcessing) this.#goOn();
+    if (!this.#isProcessing) this.goOn();
   }
 
   #afterDropped(body: Http1RequestBody, bytes: number): void {
@@ -297,17 +276,12 @@ export class Http1Connection implements ByteReceiver, Expiring {
     }
   }
 
-  startTunnel(sink: BodySink): void {
-    this.#tunnelSink = sink;
-    this.deadlineMs = Infinity;
-    if (!this.#isProcessing) this.#goOn();
+  startTunnel(tunnel: ClientTunnel): void {
+    this.#tunnel = tunnel;
+    this.#clock.tunnelBegun();
+    if (!this.#isProcessing) this.goOn();
   }
 
-  resumeTunnel(): void {
-    this.#goOn();
-  }
-
-  /** Half of the connection: what was written gets there. */
   endWriting(): void {
     this.writer.flush();
     this.#socket.end();
@@ -338,10 +312,10 @@ export class Http1Connection implements ByteReceiver, Expiring {
     this.writer.flush();
     if (this.#socket.writableLength === 0) {
       this.#socket.end();
-      this.#limit(LINGER_MS);
+      this.#clock.lingers();
     } else {
-      this.#socket.end(() => this.#limit(LINGER_MS));
-      this.blocked();
+      this.#socket.end(() => this.#clock.lingers());
+      this.#clock.blocked();
     }
     if (this.#isReadingPaused) {
       this.#isReadingPaused = false;
@@ -350,19 +324,18 @@ export class Http1Connection implements ByteReceiver, Expiring {
   }
 
   #handOver(buffer: Buffer, start: number, end: number): number {
-    const { onHttp2, deadlines } = this.options;
+    const { onHttp2 } = this.options;
     if (onHttp2 === undefined || this.tls !== undefined || this.#requests > 0) {
       this.#refuse(505, 'HTTP/2 is not served here');
       return end;
     }
     // The parser has taken the preface; whoever goes on needs to see it.
-    const preface = Buffer.from('PRI * HTTP/2.0\r\n\r\n');
-    const rest = Buffer.from(buffer.subarray(start, end));
+    const unread = Buffer.concat([HTTP2_PREFACE, buffer.subarray(start, end)]);
     this.#isClosed = true;
     this.isHandedOver = true;
-    deadlines.delete(this);
+    this.#clock.stop();
     const socket = releaseSocket(this.#socket);
-    socket.unshift(Buffer.concat([preface, rest]));
+    socket.unshift(unread);
     this.#onGone(this);
     onHttp2(socket);
     return end;
@@ -370,74 +343,22 @@ export class Http1Connection implements ByteReceiver, Expiring {
 
   // ---- time and ends
 
-  onDeadline(): void {
-    const body = this.#body;
-    if (this.#socket.writableLength > 0) {
-      if (this.#isTaking()) this.#limit(this.options.timeoutsMs.send);
-      else this.destroy();
-    } else if (this.#isClosing || (this.#exchange === undefined && !this.#parser.hasBegun)) {
-      this.destroy();
-    } else if (this.#exchange === undefined && body === undefined) {
-      this.#refuse(408, 'the request head took too long');
-    } else if (this.#exchange === undefined) {
-      this.destroy();
-    } else if (this.#isSuspect) {
-      this.#onSuspectDeadline();
-    } else if (body?.isAwaited === true) {
-      this.isLast = true;
-      this.#exchange.keepAlive = false;
-      body.fail(new GatewayError('REQUEST_BODY_TIMEOUT', 'the request body took too long'));
-    } else if (this.options.deadlines.nowMs >= this.#totalDeadlineMs) {
-      this.destroy();
-    }
-  }
-
-  /** What is sent to a client that is gone comes back as a reset: while something is, it is there. */
-  #onSuspectDeadline(): void {
-    const { bytesWritten } = this.writer;
-    if (bytesWritten === this.#suspectBytes) this.destroy();
-    else this.#limit(HALF_CLOSED_MS);
-    this.#suspectBytes = bytesWritten;
-  }
-
-  /** Whether the client took some of what waits for it since the last look. */
-  #isTaking(): boolean {
-    const { _handle } = this.#socket as unknown as { _handle: { writeQueueSize?: number } | null };
-    const unsent = _handle?.writeQueueSize ?? 0;
-    const isTaking = unsent !== this.#unsentBytes;
-    this.#unsentBytes = unsent;
-    return isTaking;
+  tooSlow(phase: 'head' | 'body'): void {
+    if (phase === 'head') this.#refuse(408, 'the request head took too long');
+    else this.#failBody('REQUEST_BODY_TIMEOUT', 'the request body took too long');
   }
 
   #onDrained(): void {
     if (this.#isClosed) return;
-    this.#setDeadline();
-    if (this.#exchange !== undefined) this.#exchange.clientDrained();
-    else if (this.#held.length > 0) this.#goOn();
+    this.#clock.live();
+    if (this.#tunnel !== undefined) this.#tunnel.drained();
+    else if (this.#exchange !== undefined) this.#exchange.clientDrained();
+    else if (this.#held.length > 0) this.goOn();
   }
 
   /** To be called by an exchange whose chunk was not taken. */
   blocked(): void {
-    this.#isTaking();
-    this.#limit(this.options.timeoutsMs.send);
-  }
-
-  #setDeadline(): void {
-    if (this.#isClosing || this.writer.isBlocked) return;
-    const { timeoutsMs } = this.options;
-    if (this.#exchange === undefined) {
-      if (this.#body === undefined && !this.#parser.hasBegun) this.#limit(timeoutsMs.idle);
-    } else if (this.#isSuspect) {
-      this.#limit(HALF_CLOSED_MS);
-    } else if (this.#body?.isAwaited === true) {
-      this.#limit(timeoutsMs.body);
-    } else {
-      this.deadlineMs = this.#totalDeadlineMs;
-    }
-  }
-
-  #limit(ms: number): void {
-    this.deadlineMs = Math.min(this.options.deadlines.nowMs + ms, this.#totalDeadlineMs);
+    this.#clock.blocked();
   }
 
   onEnd(): void {
@@ -447,43 +368,32 @@ export class Http1Connection implements ByteReceiver, Expiring {
 
   #onLastByte(): void {
     this.isLast = true;
-    if (this.#tunnelSink !== undefined) {
-      this.#tunnelSink.end();
+    if (this.#tunnel !== undefined) {
+      this.#tunnel.onEnd();
       return;
     }
     const exchange = this.#exchange;
-    if (exchange === undefined) {
+    if (exchange === undefined || this.#body?.isRead === false) {
       this.destroy();
       return;
     }
-    if (this.#body !== undefined && !this.#body.isRead) {
-      this.destroy();
-      return;
-    }
-    this.#isSuspect = exchange.keepAlive;
-    this.#suspectBytes = this.writer.bytesWritten;
+    if (exchange.keepAlive) this.#clock.suspectGone();
     exchange.keepAlive = false;
-    this.#setDeadline();
+    this.#clock.live();
   }
 
   onClose(cause: Error | undefined): void {
     if (this.#isClosed) return;
     this.#isClosed = true;
     this.#held = EMPTY;
-    this.options.deadlines.delete(this);
+    this.#clock.stop();
     const error = new GatewayError('REQUEST_ABORTED', 'the client went away', { cause });
     const exchange = this.#exchange;
     this.#exchange = undefined;
-    this.#tunnelSink?.fail(error);
+    this.#tunnel?.onClose(error);
     // Before the body fails: that is no failure of the request then, and nobody answers it.
     exchange?.clientGone();
     this.#body?.fail(error);
     this.#onGone(this);
   }
-}
-
-/** Node shows IPv4 clients of a dual-stack listener as `::ffff:1.2.3.4`. */
-function peerOf(address = '', port = 0): Peer {
-  const isMapped = address.startsWith('::ffff:') && address.includes('.');
-  return { address: isMapped ? address.slice(7) : address, port };
 }

@@ -81,7 +81,7 @@ describe.each([{ manner: 'whole' }, { manner: 'byte by byte' }])('sent $manner',
     expect(problems).toEqual([]);
     // What had a right head may have arrived in part. Nothing of it is whole, and nothing follows it.
     await eventually(() => witness.connections.every(({ isClosed }) => isClosed));
-    for (const { text } of witness.connections) {
+    for (const text of witness.connections.map((one) => one.text).filter((all) => all !== '')) {
       expect(text).toMatch(/^POST \/ HTTP\/1\.1\r\n/);
       expect(text).toMatch(/\r\nTransfer-Encoding: chunked\r\n/);
       expect(text).not.toMatch(/smuggled|\r\n0\r\n/);

@@ -4,13 +4,13 @@ import type { RequestHeadParser } from '../http1/head-parser.ts';
 import { responseHeadText, trailersText } from '../http1/write-head.ts';
 import type { Framing } from '../http1/write-head.ts';
 import type {
-  BodySink,
   Exchange,
   ExchangeListener,
   RequestBody,
   TlsSession,
   Tunnel,
 } from '../request/exchange.ts';
+import { ClientTunnel } from './client-tunnel.ts';
 import type { Http1Connection } from './http1-connection.ts';
 import { httpDate } from './http-date.ts';
 import { statusText } from './local-answer.ts';
@@ -38,7 +38,6 @@ export class Http1Exchange implements Exchange {
   /** Of a body by length: bytes still to come. */
   #bytesLeft = 0;
   #isEnded = false;
-  #tunnelDrained: (() => void) | undefined = undefined;
 
   constructor(
     connection: Http1Connection,
@@ -86,6 +85,16 @@ export class Http1Exchange implements Exchange {
 
   listen(listener: ExchangeListener): void {
     this.#listener = listener;
+  }
+
+  /** From the connection: somebody wants the body. */
+  allowBody(): void {
+    if (!this.expectsContinue) return;
+    this.expectsContinue = false;
+    if (this.isHeadSent) return;
+    const { writer } = this.#connection;
+    writer.writeText('HTTP/1.1 100 Continue\r\n\r\n');
+    writer.flush();
   }
 
   sendInformational(status: number, headers: HeaderList): void {
@@ -169,22 +178,7 @@ export class Http1Exchange implements Exchange {
   }
 
   openTunnel(): Tunnel {
-    const connection = this.#connection;
-    return {
-      stream: (sink: BodySink) => connection.startTunnel(sink),
-      resume: () => connection.resumeTunnel(),
-      write: (chunk) => {
-        const isTaken = connection.writer.writeBytes(chunk);
-        connection.writer.flush();
-        if (!isTaken) connection.blocked();
-        return isTaken;
-      },
-      onDrain: (listener) => {
-        this.#tunnelDrained = listener;
-      },
-      end: () => connection.endWriting(),
-      destroy: () => connection.destroy(),
-    };
+    return new ClientTunnel(this.#connection);
   }
 
   destroy(): void {
@@ -194,8 +188,7 @@ export class Http1Exchange implements Exchange {
 
   /** From the connection. */
   clientDrained(): void {
-    if (this.#tunnelDrained !== undefined) this.#tunnelDrained();
-    else this.#listener?.onClientDrained();
+    this.#listener?.onClientDrained();
   }
 
   /** From the connection. */

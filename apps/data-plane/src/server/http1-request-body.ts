@@ -61,6 +61,16 @@ export class Http1RequestBody implements RequestBody {
     this.#isPaused = false;
   }
 
+  /** Takes the whole body where it lies in these bytes. Returns the offset behind what was taken. */
+  takeWhole(buffer: Buffer, start: number, end: number): number {
+    const { length } = this;
+    if (length === undefined || end - start < length || length > this.#bytesMax) return start;
+    this.complete = Buffer.from(buffer.subarray(start, start + length));
+    this.bytesRead = length;
+    this.isRead = true;
+    return start + length;
+  }
+
   /**
    * Takes bytes of the connection, to be called while `isFlowing`. Returns the offset behind what was
    * taken. Throws an Http1Error.

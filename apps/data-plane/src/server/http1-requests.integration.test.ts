@@ -129,9 +129,7 @@ describe('requests of one connection', () => {
 
   test('of HTTP/1.0 get a chunked answer without its chunks', async () => {
     client = await connectRaw(gateway.port);
-    const reply = await client.ask(
-      'GET /all/chunked HTTP/1.0\r\nConnection: keep-alive\r\n\r\n',
-    );
+    const reply = await client.ask('GET /all/chunked HTTP/1.0\r\nConnection: keep-alive\r\n\r\n');
     expect(reply.body).toBe('onetwo');
     expect(reply.headers.has('transfer-encoding')).toBe(false);
     expect(reply.headers.get('connection')).toBe('close');
@@ -296,7 +294,9 @@ describe('heads', () => {
 
   test('with an absolute target send its host on, not the other one', async () => {
     client = await connectRaw(gateway.port);
-    const reply = await client.ask('GET http://real.test:8/all/x?y HTTP/1.1\r\nHost: other\r\n\r\n');
+    const reply = await client.ask(
+      'GET http://real.test:8/all/x?y HTTP/1.1\r\nHost: other\r\n\r\n',
+    );
     const { url, headers } = JSON.parse(reply.body);
     expect([url, headers.host]).toEqual(['/all/x?y', 'real.test:8']);
     expect(headers['x-forwarded-host']).toBe('real.test:8');

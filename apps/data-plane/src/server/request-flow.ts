@@ -1,11 +1,14 @@
 import { GatewayError } from '@polygate/plugin-sdk';
 import type { HeaderList, LocalReply } from '@polygate/plugin-sdk';
+import type { CompiledRoute } from '../config/config-snapshot.ts';
 import type { PinnedSnapshot } from '../config/snapshot-holder.ts';
 import { DebugTrace } from '../pipeline/debug-trace.ts';
 import { describeError } from '../pipeline/describe-error.ts';
 import { EMPTY_CHAIN } from '../pipeline/plugin-chain.ts';
+import { matchRoute } from '../pipeline/match-route.ts';
 import { runRequestPhases } from '../pipeline/request-phases.ts';
 import { runResponsePhase } from '../pipeline/run-phase.ts';
+import type { PhaseResult } from '../pipeline/run-phase.ts';
 import { Forwarding } from '../proxy/forward.ts';
 import type { ForwardHandler } from '../proxy/forward.ts';
 import type { Exchange, ExchangeListener, Tunnel } from '../request/exchange.ts';
@@ -27,7 +30,7 @@ const EMPTY = Buffer.alloc(0);
 export function handleRequest(exchange: Exchange, gateway: Gateway): void {
   gateway.traffic.requestStarted();
   const pinned = gateway.holder.pin();
-  const target = parseRequestTarget(exchange.target, gateway.deleteTailSlash);
+  const target = parseRequestTarget(exchange.target, gateway.targetRules);
   if (pinned === undefined || target === undefined) {
     pinned?.release();
     refuse(exchange, pinned === undefined ? 503 : 400, gateway);
@@ -65,6 +68,7 @@ class RequestFlow implements ExchangeListener, ForwardHandler {
       log: gateway.log,
       bodyBytesMax: gateway.bodyBytesMax,
       findClient: gateway.findClient,
+      bodyLimits: gateway.bodyLimits,
     });
     if (gateway.debugMode) this.#ctx.debugTrace = new DebugTrace();
     this.#endTrace = gateway.trace?.(this.#ctx);
@@ -89,7 +93,7 @@ class RequestFlow implements ExchangeListener, ForwardHandler {
     }
   }
 
-  #requestPhases(): ReturnType<typeof runRequestPhases> {
+  #requestPhases(): PhaseResult {
     const ctx = this.#ctx;
     const { request } = ctx;
     if ((this.#exchange.body.length ?? 0) > this.#gateway.clientBodyBytesMax) {
@@ -103,36 +107,10 @@ class RequestFlow implements ExchangeListener, ForwardHandler {
         return { status: 400 };
       }
     }
-    const match = ctx.snapshot.match({
-      method: request.method,
-      host: request.host,
-      path: request.path,
-      clientAddress: ctx.client.address,
-      vars: ctx.vars,
-    });
-    if (match === undefined) {
-      const pending = runRequestPhases(ctx);
-      if (pending instanceof Promise) return pending.then((reply) => reply ?? NOT_FOUND);
-      return pending ?? NOT_FOUND;
-    }
-    const route = match.target;
-    ctx.compiledRoute = route;
-    ctx.chain = route.chain;
-    ctx.globalRules = route.globalRulesFor(ctx.snapshot.globalRules);
-    ctx.route = {
-      id: route.id,
-      name: route.name,
-      serviceId: route.serviceId,
-      serviceName: route.serviceName,
-      labels: route.labels,
-      matchedPath: match.pattern,
-      matchedHost: match.host,
-    };
-    if (route.failure !== undefined) {
-      ctx.log.error(route.failure.reason);
-      return { status: route.failure.status };
-    }
-    return runRequestPhases(ctx);
+    const route = matchRoute(ctx);
+    // Conditions asked for variables of a body that is still on its way: all of it is done again.
+    if (!request.isBodyWanted) return runPhases(ctx, route);
+    return request.readWantedBody().then(() => runPhases(ctx, matchRoute(ctx)));
   }
 
   #afterPhases(reply: LocalReply | undefined): void {
@@ -193,7 +171,8 @@ class RequestFlow implements ExchangeListener, ForwardHandler {
     if (this.#filters?.isHolding === true) return;
     // An answer without a body that says nothing of its length has none: chunks would say the same
     // in more bytes.
-    if (isEmpty && this.#filters === undefined && !this.#isBodiless) {
+    const needsLength = isEmpty && this.#exchange.httpVersion !== '2.0';
+    if (needsLength && this.#filters === undefined && !this.#isBodiless) {
       if (!response.headers.has('content-length')) response.headers.set('Content-Length', '0');
     }
     this.#exchange.sendHead(response.status, response.headers, this.#isBodiless);
@@ -281,7 +260,6 @@ class RequestFlow implements ExchangeListener, ForwardHandler {
     const ctx = this.#ctx;
     if (this.#isFinished) return;
     this.#forwarding?.cancel();
-    this.#forwarding = undefined;
     if (!ctx.aborted) ctx.log.error(`response failed: ${describeError(error)}`);
     const isReply = ctx.response.source === 'gateway';
     if (this.#isHeadSent) {
@@ -321,6 +299,7 @@ class RequestFlow implements ExchangeListener, ForwardHandler {
     this.#isFinished = true;
     const ctx = this.#ctx;
     const gateway = this.#gateway;
+    this.#forwarding?.finish();
     runResponsePhase(ctx.globalRules.log, ctx);
     runResponsePhase(ctx.chain.log, ctx);
     gateway.accessLog?.write(ctx.vars);
@@ -328,6 +307,20 @@ class RequestFlow implements ExchangeListener, ForwardHandler {
     this.#pinned.release();
     gateway.traffic.requestEnded();
   }
+}
+
+/** All that plugins do before the upstream, or the answer where there is nowhere to go. */
+function runPhases(ctx: GatewayContext, route: CompiledRoute | undefined): PhaseResult {
+  if (route === undefined) {
+    const pending = runRequestPhases(ctx);
+    if (pending instanceof Promise) return pending.then((reply) => reply ?? NOT_FOUND);
+    return pending ?? NOT_FOUND;
+  }
+  if (route.failure !== undefined) {
+    ctx.log.error(route.failure.reason);
+    return { status: route.failure.status };
+  }
+  return runRequestPhases(ctx);
 }
 
 function isBodiless(status: number): boolean {

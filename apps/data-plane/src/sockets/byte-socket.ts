@@ -1,6 +1,7 @@
 import net from 'node:net';
 import type { OnReadOpts, Socket, SocketConstructorOpts } from 'node:net';
 import { TLSSocket } from 'node:tls';
+import type { Peer } from '@polygate/plugin-sdk';
 import { WAITING_BYTES_MAX } from './socket-writer.ts';
 
 const READ_BUFFER_BYTES = 64 * 1024;
@@ -47,7 +48,10 @@ export function readAccepted(socket: Socket, receiver: ByteReceiver): Socket {
   return adopted;
 }
 
-/** The handle of a socket in another one, unread and paused; for whoever goes on with the connection. */
+/**
+ * The handle of a socket in another one, unread and paused; for node:http2, which reads handles
+ * natively. To be read by 'data' events it is not: the handle has no memory for those any more.
+ */
 export function releaseSocket(socket: Socket): Socket {
   const holder = socket as unknown as SocketWithHandle;
   const handle = holder._handle;
@@ -76,6 +80,19 @@ export function listen(socket: Socket, receiver: ByteReceiver): void {
   socket.on('end', onEnd);
   socket.on('error', onError);
   socket.on('close', onClose);
+}
+
+/** Both ends, by address and port. */
+export function peersOf(socket: Socket): { readonly client: Peer; readonly server: Peer } {
+  return {
+    client: { address: plainAddress(socket.remoteAddress), port: socket.remotePort ?? 0 },
+    server: { address: plainAddress(socket.localAddress), port: socket.localPort ?? 0 },
+  };
+}
+
+/** Node shows IPv4 clients of a dual-stack listener as `::ffff:1.2.3.4`. */
+function plainAddress(address = ''): string {
+  return address.startsWith('::ffff:') && address.includes('.') ? address.slice(7) : address;
 }
 
 export function pauseReading(socket: Socket): void {

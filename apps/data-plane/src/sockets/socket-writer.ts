@@ -37,6 +37,7 @@ export class SocketWriter {
   #end = 0;
   #flushScheduled = false;
   #isBlocked = false;
+  #unsentBytes = 0;
   /** Handed over, whether or not the kernel took it. */
   bytesWritten = 0;
 
@@ -57,6 +58,15 @@ export class SocketWriter {
   get isFull(): boolean {
     this.#isBlocked ||= this.#socket.writableNeedDrain;
     return this.#isBlocked;
+  }
+
+  /** Whether the other side has taken some of what waits for it since the last look. */
+  hasProgressed(): boolean {
+    const { _handle } = this.#socket as unknown as { _handle: { writeQueueSize?: number } | null };
+    const unsent = _handle?.writeQueueSize ?? 0;
+    const hasProgressed = unsent !== this.#unsentBytes;
+    this.#unsentBytes = unsent;
+    return hasProgressed;
   }
 
   writeText(text: string): void {

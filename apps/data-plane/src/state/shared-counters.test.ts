@@ -21,6 +21,17 @@ test('SharedCounters keeps keys apart and does not begin a window by looking', (
   expect(counters.incrementWindow('b', 1, 1000).count).toBe(6);
 });
 
+test('SharedCounters forgets a window that is cleared, and no other', () => {
+  const counters = new SharedCounters(allocateCounters(16));
+  counters.incrementWindow('a', 3, 60_000);
+  counters.incrementWindow('b', 2, 60_000);
+  counters.clearWindow('a');
+  counters.clearWindow('none');
+  expect(counters.incrementWindow('a', 0, 1000)).toEqual({ count: 0, resetMs: 1000 });
+  expect(counters.incrementWindow('a', 1, 60_000).count).toBe(1);
+  expect(counters.incrementWindow('b', 0, 60_000).count).toBe(2);
+});
+
 test('SharedCounters gives way at the counter nearest to its end when a bucket is full', () => {
   const counters = new SharedCounters(allocateCounters(8));
   counters.incrementWindow('short', 1, 1000);

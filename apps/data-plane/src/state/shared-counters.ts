@@ -38,10 +38,23 @@ export class SharedCounters implements SharedState {
     this.#bucketMask = (memory.byteLength - HEADER_BYTES) / BUCKET_BYTES - 1;
   }
 
+  clearWindow(key: string): void {
+    const first = hash(key, this.#seeds[0]);
+    const second = hash(key, this.#seeds[1]);
+    const bucket = this.#bucketOf(first);
+    this.#lock(bucket);
+    try {
+      const slot = this.#find(bucket, first, second, Date.now());
+      if (slot !== -1) this.#ends[slot / 2 + 1] = 0;
+    } finally {
+      Atomics.store(this.#words, bucket, 0);
+    }
+  }
+
   incrementWindow(key: string, cost: number, windowMs: number): WindowCount {
     const first = hash(key, this.#seeds[0]);
     const second = hash(key, this.#seeds[1]);
-    const bucket = (HEADER_BYTES + (first & this.#bucketMask) * BUCKET_BYTES) / 4;
+    const bucket = this.#bucketOf(first);
     this.#lock(bucket);
     try {
       return this.#count(bucket, first, second, cost, windowMs);
@@ -59,24 +72,10 @@ export class SharedCounters implements SharedState {
   ): WindowCount {
     const words = this.#words;
     const now = Date.now();
-    let slot = -1;
-    let victim = -1;
-    let victimEnd = Infinity;
-    for (let i = 0; i < SLOTS_PER_BUCKET; i++) {
-      const at = bucket + (LOCK_BYTES + i * SLOT_BYTES) / 4;
-      const end = this.#ends[at / 2 + 1] as number;
-      if (words[at] === first && words[at + 1] === second && end > now) {
-        slot = at;
-        break;
-      }
-      if (end < victimEnd) {
-        victim = at;
-        victimEnd = end;
-      }
-    }
+    let slot = this.#find(bucket, first, second, now);
     if (slot === -1) {
       if (cost === 0) return { count: 0, resetMs: windowMs };
-      slot = victim;
+      slot = this.#nearestToItsEnd(bucket);
       words[slot] = first;
       words[slot + 1] = second;
       words[slot + 4] = 0;
@@ -85,6 +84,34 @@ export class SharedCounters implements SharedState {
     const count = (words[slot + 4] as number) + cost;
     words[slot + 4] = count;
     return { count, resetMs: (this.#ends[slot / 2 + 1] as number) - now };
+  }
+
+  /** The slot of a window that has not ended, or -1. */
+  #find(bucket: number, first: number, second: number, now: number): number {
+    const words = this.#words;
+    for (let i = 0; i < SLOTS_PER_BUCKET; i++) {
+      const at = bucket + (LOCK_BYTES + i * SLOT_BYTES) / 4;
+      if (words[at] !== first || words[at + 1] !== second) continue;
+      if ((this.#ends[at / 2 + 1] as number) > now) return at;
+    }
+    return -1;
+  }
+
+  #nearestToItsEnd(bucket: number): number {
+    let nearest = -1;
+    let nearestEnd = Infinity;
+    for (let i = 0; i < SLOTS_PER_BUCKET; i++) {
+      const at = bucket + (LOCK_BYTES + i * SLOT_BYTES) / 4;
+      const end = this.#ends[at / 2 + 1] as number;
+      if (end >= nearestEnd) continue;
+      nearest = at;
+      nearestEnd = end;
+    }
+    return nearest;
+  }
+
+  #bucketOf(first: number): number {
+    return (HEADER_BYTES + (first & this.#bucketMask) * BUCKET_BYTES) / 4;
   }
 
   #lock(bucket: number): void {

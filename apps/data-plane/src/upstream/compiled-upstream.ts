@@ -1,7 +1,9 @@
 import type { SecureContext } from 'node:tls';
 import type { Timeout, UpstreamNode, UpstreamResource } from '@polygate/model';
-import { createRoundRobin } from './balancer/round-robin.ts';
 import type { Balancer } from './balancer/balancer.ts';
+import { balancerProblem, createBalancer } from './balancer/create-balancer.ts';
+import { allocateLoads, NodeLoads } from './balancer/node-loads.ts';
+import type { UpstreamHealth } from './upstream-health.ts';
 
 export interface CompiledNode {
   /** Address or name; IPv6 without brackets. */
@@ -26,6 +28,8 @@ export interface CompiledUpstream {
   readonly scheme: string;
   readonly nodes: readonly CompiledNode[];
   readonly balancer: Balancer;
+  /** Undefined: it has no checks, or they are switched off. */
+  readonly health?: UpstreamHealth | undefined;
   readonly passHost: 'pass' | 'node' | 'rewrite';
   readonly upstreamHost: string | undefined;
   /** Further tries after the first. */
@@ -62,24 +66,49 @@ export interface KeepaliveSettings {
 /** nginx's proxy_*_timeout. */
 export const DEFAULT_TIMEOUTS_MS: TimeoutsMs = { connect: 60_000, send: 60_000, read: 60_000 };
 
-/** `resource` is validated and has its defaults. */
+/** What upstreams share with others, and with their own former versions. */
+export interface UpstreamSurroundings {
+  readonly loads: NodeLoads;
+  /** `key` as in `compileUpstream`. */
+  healthOf(key: string, resource: UpstreamResource): UpstreamHealth | undefined;
+}
+
+const OWN_LOADS = 256;
+
+/** Of an upstream whose load and health concern nobody else. */
+export function standingAlone(): UpstreamSurroundings {
+  return { loads: new NodeLoads(allocateLoads(OWN_LOADS, 1), 0), healthOf: () => undefined };
+}
+
+/**
+ * `resource` is validated and has its defaults. `key` is whose upstream it is, whatever its version:
+ * `upstreams/1`, or `routes/1` for one that a route has in itself.
+ */
 export function compileUpstream(
   resource: UpstreamResource,
   id: string | undefined,
+  { key, around }: { key: string; around: UpstreamSurroundings } = {
+    key: `upstreams/${id ?? ''}`,
+    around: standingAlone(),
+  },
 ): CompiledUpstream {
   const scheme = resource.scheme ?? 'http';
   const nodes = listNodes(resource.nodes, scheme);
+  const health = around.healthOf(key, resource);
+  const problem = balancerProblem(resource);
   return {
     id,
     scheme,
     nodes,
-    balancer: createRoundRobin(nodes),
+    balancer: createBalancer(nodes, { resource, key, loads: around.loads, health }),
+    health,
     passHost: resource.pass_host ?? 'pass',
     upstreamHost: resource.upstream_host,
     retriesMax: resource.retries ?? Math.max(nodes.length - 1, 0),
     retryTimeoutMs: (resource.retry_timeout ?? 0) * 1000,
     timeoutsMs: resource.timeout === undefined ? undefined : timeoutsMs(resource.timeout),
     keepalive: keepaliveOf(resource.keepalive_pool),
+    ...(problem === undefined ? {} : { problem }),
   };
 }
 
@@ -101,7 +130,11 @@ export function timeoutsMs(timeout: Timeout): TimeoutsMs {
   };
 }
 
-function listNodes(nodes: UpstreamResource['nodes'], scheme: string): readonly CompiledNode[] {
+/** The nodes as served, in the order of the configuration. */
+export function listNodes(
+  nodes: UpstreamResource['nodes'],
+  scheme: string,
+): readonly CompiledNode[] {
   if (nodes === undefined) return [];
   const isList = (value: typeof nodes): value is readonly UpstreamNode[] => Array.isArray(value);
   const list = isList(nodes)

@@ -16,12 +16,7 @@ export function listenersOf({ nodeListen, ssl }: GatewayConfig): readonly Listen
 
 /** For both sides of the gateway. Throws where the file of authorities cannot be read. */
 export function builderTls({ ssl }: GatewayConfig, secrets: TlsSecrets): BuilderTlsOptions {
-  const { trustedCaFile } = ssl;
-  return {
-    settings: tlsSettings(ssl, secrets),
-    upstreamAuthorities:
-      trustedCaFile === undefined ? undefined : [readFileSync(trustedCaFile, 'utf8')],
-  };
+  return { settings: tlsSettings(ssl, secrets), upstreamAuthorities: authoritiesOf(ssl) };
 }
 
 export function clientTimeouts({ http, polygate }: GatewayConfig): ClientTimeoutsMs {
@@ -32,6 +27,19 @@ export function clientTimeouts({ http, polygate }: GatewayConfig): ClientTimeout
     idle: http.keepaliveTimeoutMs,
     total: polygate.limits.requestTotalMs,
   };
+}
+
+/** Of the checks, in the main thread. Throws where the file of authorities cannot be read. */
+export function healthSettings({ configProvider, etcd, ssl }: GatewayConfig): {
+  keyPrefix: string;
+  authorities: readonly string[] | undefined;
+} {
+  const isStored = configProvider === 'etcd' || configProvider === 'embedded';
+  return { keyPrefix: isStored ? etcd.prefix : '', authorities: authoritiesOf(ssl) };
+}
+
+function authoritiesOf({ trustedCaFile }: GatewayConfig['ssl']): readonly string[] | undefined {
+  return trustedCaFile === undefined ? undefined : [readFileSync(trustedCaFile, 'utf8')];
 }
 
 /** Bytes of a request body; Infinity: no limit. */

@@ -1,11 +1,14 @@
 import { startTelemetry } from '@polygate/chassis';
-import type { GatewayConfig } from '@polygate/chassis';
+import type { Logger } from '@polygate/chassis';
 import { IpSet } from '@polygate/model';
 import { loadPlugins } from '@polygate/plugins';
 import type { ConfigUpdate } from '../config/config-item.ts';
 import { SnapshotBuilder } from '../config/snapshot-builder.ts';
 import type { CompileFailure } from '../config/snapshot-builder.ts';
 import { SnapshotHolder } from '../config/snapshot-holder.ts';
+import type { ExplainQuestion } from '../explain/question.ts';
+import type { HealthChange, HealthReports } from '../health/health-messages.ts';
+import { WorkerHealth } from '../health/worker-health.ts';
 import { WorkerTraffic } from '../metrics/gateway-metrics.ts';
 import { metricPrefix } from '../metrics/exporter-settings.ts';
 import type { MetricSnapshot } from '../metrics/metric-snapshot.ts';
@@ -17,9 +20,11 @@ import type { Gateway } from '../server/gateway.ts';
 import type { GatewayListeners } from '../server/listeners.ts';
 import { Deadlines } from '../sockets/deadlines.ts';
 import { SharedCounters } from '../state/shared-counters.ts';
+import { NodeLoads } from '../upstream/balancer/node-loads.ts';
 import { createTransport, startEngine } from './engine.ts';
 import { builderTls, clientBodyLimit } from './engine-settings.ts';
-import type { WorkerStart } from './messages.ts';
+import { explainInWorker } from './explain-in-worker.ts';
+import type { Explained, WorkerStart } from './messages.ts';
 import { requestTracer, traceContextOf } from './request-tracer.ts';
 import { openWorkerLogs } from './worker-logs.ts';
 
@@ -29,12 +34,19 @@ export interface GatewayWorker {
   apply(update: ConfigUpdate): Promise<readonly CompileFailure[]>;
   listen(): Promise<GatewayListeners['listen']>;
   metrics(): MetricSnapshot;
+  /** Never throws. */
+  explain(question: ExplainQuestion): Explained;
+  /** What health checks found out. */
+  takeHealth(change: HealthChange): void;
   setDebugMode(on: boolean): void;
   reopenLogs(): void;
   stop(graceMs: number): Promise<void>;
 }
 
-export async function createGatewayWorker(start: WorkerStart): Promise<GatewayWorker> {
+export async function createGatewayWorker(
+  start: WorkerStart,
+  onHealth: (reports: HealthReports) => void,
+): Promise<GatewayWorker> {
   const { config } = start;
   const logs = openWorkerLogs(start);
   const { log, accessLog } = logs;
@@ -52,18 +64,8 @@ export async function createGatewayWorker(start: WorkerStart): Promise<GatewayWo
   const deadlines = new Deadlines();
   const transport = createTransport(config, deadlines);
   const holder = new SnapshotHolder((error) => log.error(`dispose failed: ${String(error)}`));
-  const builder = new SnapshotBuilder({
-    routerMode: routerMode(config),
-    tls: builderTls(config, start.tlsSecrets),
-    log,
-    environment: {
-      shared: new SharedCounters(start.counters),
-      metrics,
-      external: createExternalPlugins(runner, { traceContext: traceContextOf }),
-      httpsPorts: config.ssl.enabled ? config.ssl.listen.map(({ port }) => port) : [],
-      logFor: (plugin) => log.child({ plugin }),
-    },
-  });
+  const health = new WorkerHealth(onHealth, log);
+  const builder = createBuilder(start, { health, metrics, runner, log });
   const gateway: Gateway = {
     ...gatewaySettings(start),
     holder,
@@ -79,7 +81,7 @@ export async function createGatewayWorker(start: WorkerStart): Promise<GatewayWo
       const names = update.plugins?.names;
       const plugins = names === undefined ? undefined : await loadPlugins(names);
       const { snapshot, disposals, failures } = builder.build(update, plugins);
-      holder.publish(snapshot, disposals);
+      holder.publish(snapshot, disposals, { mayGoBack: update.reset });
       return failures;
     },
     async listen() {
@@ -90,7 +92,12 @@ export async function createGatewayWorker(start: WorkerStart): Promise<GatewayWo
       traffic.publish();
       return metrics.snapshot();
     },
+    explain: (question) => {
+      const [server] = listeners?.listen ?? start.listen;
+      return explainInWorker(question, { gateway, builder, server });
+    },
     reopenLogs: () => logs.reopen(),
+    takeHealth: (change) => health.take(change),
     setDebugMode: (on) => void (gateway.debugMode = on),
     async stop(graceMs) {
       await listeners?.drain(graceMs);
@@ -100,6 +107,36 @@ export async function createGatewayWorker(start: WorkerStart): Promise<GatewayWo
       await telemetry.shutdown();
     },
   };
+}
+
+function createBuilder(
+  start: WorkerStart,
+  parts: {
+    readonly health: WorkerHealth;
+    readonly metrics: WorkerMetrics;
+    readonly runner: ReturnType<typeof connectRunnerManager>;
+    readonly log: Logger;
+  },
+): SnapshotBuilder {
+  const { config } = start;
+  const { health, log } = parts;
+  return new SnapshotBuilder({
+    routerMode: config.routerHttp,
+    tls: builderTls(config, start.tlsSecrets),
+    upstreams: {
+      loads: new NodeLoads(start.loads, start.workerId),
+      healthOf: (key, resource) =>
+        config.upstreamHealthchecks ? health.of(key, resource) : undefined,
+    },
+    log,
+    environment: {
+      shared: new SharedCounters(start.counters),
+      metrics: parts.metrics,
+      external: createExternalPlugins(parts.runner, { traceContext: traceContextOf }),
+      httpsPorts: config.ssl.enabled ? config.ssl.listen.map(({ port }) => port) : [],
+      logFor: (plugin) => log.child({ plugin }),
+    },
+  });
 }
 
 type GatewaySettings = Omit<
@@ -113,10 +150,18 @@ function gatewaySettings({ config, debugMode, version }: WorkerStart): GatewaySe
     productName: config.serverTokens ? `Polygate/${version}` : 'Polygate',
     clientBodyBytesMax: clientBodyLimit(config),
     bodyBytesMax: Math.min(clientBodyLimit(config), config.polygate.limits.bufferedBodyBytesMax),
+    bodyLimits: {
+      graphqlBytesMax: config.graphqlMaxBytes,
+      postArgsBytesMax: config.postArgsBytesMax === 0 ? Infinity : config.postArgsBytesMax,
+    },
     responseHoldBytesMax: config.polygate.limits.bufferedBodyBytesMax,
     debugMode,
     showUpstreamStatus: config.showUpstreamStatus,
-    deleteTailSlash: config.deleteUriTailSlash,
+    targetRules: {
+      deleteTailSlash: config.deleteUriTailSlash,
+      likeServlet: config.normalizeUriLikeServlet,
+      keepEncodedSlash: config.matchUriEncodedSlash,
+    },
     trusted: trustedAddresses === undefined ? undefined : new IpSet(trustedAddresses),
     findClient: createFindClient({
       header: config.http.realIpHeader,
@@ -124,9 +169,4 @@ function gatewaySettings({ config, debugMode, version }: WorkerStart): GatewaySe
       from: config.http.realIpFrom,
     }),
   };
-}
-
-function routerMode(config: GatewayConfig): 'radixtree_host_uri' | 'radixtree_uri' {
-  if (config.routerHttp !== 'radixtree_uri_with_parameter') return config.routerHttp;
-  throw new Error('apisix.router.http: radixtree_uri_with_parameter is not built yet');
 }

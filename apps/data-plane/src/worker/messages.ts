@@ -1,6 +1,8 @@
 import type { GatewayConfig } from '@polygate/chassis';
 import type { ConfigUpdate } from '../config/config-item.ts';
 import type { CompileFailure } from '../config/snapshot-builder.ts';
+import type { ExplainQuestion } from '../explain/question.ts';
+import type { HealthChange, HealthReports } from '../health/health-messages.ts';
 import type { MetricSnapshot } from '../metrics/metric-snapshot.ts';
 import type { Listener } from '../server/listeners.ts';
 import type { TlsSecrets } from '../tls/tls-settings.ts';
@@ -12,15 +14,25 @@ export interface WorkerStart {
   /** With real ports: the first worker may have found them. */
   readonly listen: readonly Listener[];
   readonly counters: SharedArrayBuffer;
+  /** Requests in flight and response times of nodes. */
+  readonly loads: SharedArrayBuffer;
   readonly tlsSecrets: TlsSecrets;
   readonly version: string;
   /** What it begins with. */
   readonly debugMode: boolean;
 }
 
+/** What a request would come to, or why that is not known. */
+export type Explained =
+  | { readonly ok: true; readonly document: Readonly<Record<string, unknown>> }
+  | { readonly ok: false; readonly reason: string };
+
 export type ToWorker =
   | { readonly kind: 'update'; readonly update: ConfigUpdate }
   | { readonly kind: 'collect-metrics'; readonly id: number }
+  | { readonly kind: 'explain'; readonly id: number; readonly question: ExplainQuestion }
+  /** Health checks found something out. */
+  | { readonly kind: 'health'; readonly change: HealthChange }
   /** Whether answers name the plugins that ran. */
   | { readonly kind: 'debug-mode'; readonly on: boolean }
   /** Log files were renamed: go on in new ones. */
@@ -39,4 +51,6 @@ export type FromWorker =
   | { readonly kind: 'refused'; readonly revision: number; readonly reason: string }
   /** After the first update. */
   | { readonly kind: 'listening'; readonly listen: readonly Listener[] }
-  | { readonly kind: 'metrics'; readonly id: number; readonly snapshot: MetricSnapshot };
+  | { readonly kind: 'metrics'; readonly id: number; readonly snapshot: MetricSnapshot }
+  | { readonly kind: 'health-reports'; readonly reports: HealthReports }
+  | { readonly kind: 'explained'; readonly id: number; readonly explained: Explained };

@@ -55,7 +55,7 @@ test('a worker that ends by itself is replaced, on the same port, with the whole
   expect((await request({ port, path: '/' })).status).toBe(404);
 
   // No update at all: what a bug would look like to a worker.
-  pool.send(null as never);
+  expect(() => pool.send(null as never)).toThrow(TypeError);
   await eventually(
     () => log.lines.filter((line) => line.includes('starting another')).length === 2,
   );

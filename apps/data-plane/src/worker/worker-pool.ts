@@ -2,13 +2,20 @@ import { Worker } from 'node:worker_threads';
 import type { Logger } from '@polygate/chassis';
 import type { ConfigUpdate } from '../config/config-item.ts';
 import type { CompileFailure } from '../config/snapshot-builder.ts';
+import type { ExplainQuestion } from '../explain/question.ts';
+import { HealthMonitor } from '../health/health-monitor.ts';
 import type { MetricSnapshot } from '../metrics/metric-snapshot.ts';
 import type { Listener } from '../server/listeners.ts';
-import { listenersOf } from './engine-settings.ts';
-import type { FromWorker, ToWorker, WorkerStart } from './messages.ts';
+import { allocateLoads, NodeLoads } from '../upstream/balancer/node-loads.ts';
+import { healthSettings, listenersOf } from './engine-settings.ts';
+import type { Explained, FromWorker, ToWorker, WorkerStart } from './messages.ts';
 
 const COLLECT_TIMEOUT_MS = 2000;
+/** Looking at 100,000 routes takes some milliseconds; a worker that is that late is in trouble. */
+const EXPLAIN_TIMEOUT_MS = 3000;
 const RESTART_DELAY_MS = 1000;
+/** Nodes of least_conn and ewma that workers know together: 512 KiB, and 128 KiB a worker. */
+const LOADS = 16 * 1024;
 
 /** What one thread is known to serve. */
 interface Member {
@@ -21,7 +28,7 @@ interface Member {
 }
 
 export interface WorkerPoolOptions {
-  readonly start: Omit<WorkerStart, 'workerId' | 'listen' | 'debugMode'>;
+  readonly start: Omit<WorkerStart, 'workerId' | 'listen' | 'loads' | 'debugMode'>;
   readonly workers: number;
   readonly log: Logger;
   /** The whole configuration, for a worker that comes late. */
@@ -35,10 +42,14 @@ export interface WorkerPoolOptions {
  * are. A thread that ends by itself is replaced.
  */
 export class WorkerPool {
+  /** Checks the nodes for all workers. */
+  readonly health: HealthMonitor;
   readonly #options: WorkerPoolOptions;
   readonly #members = new Map<number, Member>();
   readonly #collecting = new Map<number, (snapshot: MetricSnapshot) => void>();
+  readonly #loads: SharedArrayBuffer;
   #listen: readonly Listener[];
+  readonly #explaining = new Map<number, (explained: Explained) => void>();
   #nextCollect = 1;
   #debugMode = false;
   #started = false;
@@ -49,6 +60,10 @@ export class WorkerPool {
   constructor(options: WorkerPoolOptions) {
     this.#options = options;
     this.#listen = listenersOf(options.start.config);
+    this.#loads = allocateLoads(LOADS, options.workers);
+    const { config } = options.start;
+    this.health = new HealthMonitor({ ...healthSettings(config), log: options.log });
+    this.health.connect((change) => this.#post({ kind: 'health', change }));
   }
 
   /** The addresses served, with real ports. */
@@ -79,6 +94,7 @@ export class WorkerPool {
    */
   async begin(update: ConfigUpdate): Promise<void> {
     this.#started = true;
+    this.health.apply(update);
     const listening = new Promise<void>((resolve, reject) => {
       this.#firstListening = resolve;
       this.#failed = reject;
@@ -90,6 +106,8 @@ export class WorkerPool {
 
   send(update: ConfigUpdate): void {
     this.#post({ kind: 'update', update });
+    // Workers speak of upstreams when they have it: this comes first.
+    this.health.apply(update);
   }
 
   /** Also of workers that come later. */
@@ -123,11 +141,35 @@ export class WorkerPool {
     return (await Promise.all(asked)).filter((snapshot) => snapshot !== undefined);
   }
 
+  /** By one of the workers: all serve the same configuration, or will in a moment. */
+  explain(question: ExplainQuestion): Promise<Explained> {
+    const member = [...this.#members.values()].find(({ listening }) => listening);
+    if (member === undefined) {
+      return Promise.resolve({ ok: false, reason: 'no worker is serving yet' });
+    }
+    return new Promise((resolve) => {
+      const id = this.#nextCollect++;
+      const timer = setTimeout(() => {
+        this.#explaining.delete(id);
+        resolve({ ok: false, reason: `worker ${member.workerId} did not answer in time` });
+      }, EXPLAIN_TIMEOUT_MS);
+      this.#explaining.set(id, (explained) => {
+        clearTimeout(timer);
+        resolve(explained);
+      });
+      member.thread.postMessage({ kind: 'explain', id, question } satisfies ToWorker);
+    });
+  }
+
   async stop(graceMs: number): Promise<void> {
     this.#stopping = true;
-    const ends = [...this.#members.values()].map(
-      ({ thread }) => new Promise<void>((resolve) => void thread.once('exit', () => resolve())),
-    );
+    this.health.close();
+    // One that has crashed, and is not replaced any more, has ended: its id is gone.
+    const ends = [...this.#members.values()]
+      .filter(({ thread }) => thread.threadId !== -1)
+      .map(
+        ({ thread }) => new Promise<void>((resolve) => void thread.once('exit', () => resolve())),
+      );
     this.#post({ kind: 'stop', graceMs });
     const late = setTimeout(() => {
       for (const { thread } of this.#members.values()) void thread.terminate();
@@ -151,6 +193,7 @@ export class WorkerPool {
       workerData: {
         ...start,
         workerId,
+        loads: this.#loads,
         listen: this.#listen,
         debugMode: this.#debugMode,
       } satisfies WorkerStart,
@@ -171,6 +214,9 @@ export class WorkerPool {
     });
     thread.once('exit', (code) => this.#onExit(member, code));
     thread.postMessage({ kind: 'update', update } satisfies ToWorker);
+    for (const change of this.health.changes) {
+      thread.postMessage({ kind: 'health', change } satisfies ToWorker);
+    }
   }
 
   #onMessage(member: Member, message: FromWorker): void {
@@ -195,12 +241,20 @@ export class WorkerPool {
         this.#collecting.get(message.id)?.(message.snapshot);
         this.#collecting.delete(message.id);
         return;
+      case 'health-reports':
+        this.health.receive(message.reports);
+        return;
+      case 'explained':
+        this.#explaining.get(message.id)?.(message.explained);
+        this.#explaining.delete(message.id);
+        return;
     }
     this.#options.onProgress();
   }
 
   #onExit(member: Member, code: number): void {
     const { log } = this.#options;
+    new NodeLoads(this.#loads, member.workerId).forgetWorker(member.workerId);
     const hasListened = member.listening;
     member.listening = false;
     if (this.#stopping) return;

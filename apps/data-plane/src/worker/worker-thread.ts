@@ -8,7 +8,9 @@ const port = parentPort;
 if (port === null) throw new Error('worker-thread.ts is started by the data plane');
 const send = (message: FromWorker): void => port.postMessage(message);
 
-const worker = await createGatewayWorker(workerData as WorkerStart);
+const worker = await createGatewayWorker(workerData as WorkerStart, (reports) =>
+  send({ kind: 'health-reports', reports }),
+);
 let isListening = false;
 let pluginGeneration = 0;
 let applying: Promise<void> = Promise.resolve();
@@ -20,6 +22,12 @@ port.on('message', (message: ToWorker) => {
       break;
     case 'collect-metrics':
       send({ kind: 'metrics', id: message.id, snapshot: worker.metrics() });
+      break;
+    case 'explain':
+      send({ kind: 'explained', id: message.id, explained: worker.explain(message.question) });
+      break;
+    case 'health':
+      worker.takeHealth(message.change);
       break;
     case 'debug-mode':
       worker.setDebugMode(message.on);

@@ -202,6 +202,10 @@ export interface PolygateConfig {
   readonly echoUpstream?: ListenAddress;
   /** Write the sample routes into an empty store. */
   readonly sample: boolean;
+  /** Between two comparisons of a data plane's configuration with etcd; 0: never. */
+  readonly storeCheckIntervalMs: number;
+  /** Whether data planes keep etcd's configuration in `dataDir`, to start without it. */
+  readonly lastGoodSnapshot: boolean;
 }
 
 export type LogLevel = 'debug' | 'info' | 'warn' | 'error';

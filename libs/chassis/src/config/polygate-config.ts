@@ -57,6 +57,8 @@ export function readPolygate(written: WrittenConfig, context: ReadContext): Poly
       echoUpstream: { host: ours.echo_upstream.ip, port: ours.echo_upstream.port },
     }),
     sample: ours.sample,
+    storeCheckIntervalMs: ours.store_check_interval_ms,
+    lastGoodSnapshot: ours.last_good_snapshot,
   };
 }
 

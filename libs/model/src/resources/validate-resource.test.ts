@@ -401,6 +401,15 @@ describe('validateResource', () => {
     else expect(message).toContain(`failed to validate the 'vars' expression: ${part}`);
   });
 
+  test.each([
+    ['remote_addr', 'B2:B1aE:::8:4f:Ef76/30'],
+    ['remote_addrs', ['10.0.0.1', '1:2:3/200']],
+    ['remote_addr', '$env://CLIENT'],
+  ])('refuses a route with %s %j, which the schema takes and nothing can match', (field, value) => {
+    const message = messageFor('routes', route({ [field]: value }));
+    expect(message).toContain(`property "${field}" validation failed: invalid ip address: `);
+  });
+
   test('keeps a property named __proto__ from changing the prototype', () => {
     const given: unknown = JSON.parse('{"uri":"/","plugins":{"__proto__":{"polluted":1}}}');
     expect(messageFor('routes', given)).toBe('unknown plugin [__proto__]');

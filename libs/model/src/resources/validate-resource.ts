@@ -1,3 +1,4 @@
+import { IpSet } from '../address/ip-set.ts';
 import type { Keyring } from '../encryption/text-encryption.ts';
 import { ConfigError } from '../errors.ts';
 import { cloneJson, freeze, isJsonObject, type JsonObject } from '../json-value.ts';
@@ -98,6 +99,7 @@ function checkProxied(
     checkNodeHosts(resource['upstream']);
     checkUpstream(resource['upstream'], options.keyring ?? []);
   }
+  checkClients(resource);
   const found = checkPluginsOf(kind, resource, options);
   if (resource['vars'] !== undefined) {
     checkVars(resource['vars']);
@@ -105,6 +107,23 @@ function checkProxied(
   }
   refuseLua(resource);
   return found;
+}
+
+/** The schema's patterns take more than is an address, and a route with one could not be served. */
+function checkClients({ remote_addr: one, remote_addrs: many }: JsonObject): void {
+  const entries = Array.isArray(many) ? (many as string[]) : [one].filter(isText);
+  try {
+    void new IpSet(entries);
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error;
+    const field = Array.isArray(many) ? 'remote_addrs' : 'remote_addr';
+    const message = `property "${field}" validation failed: ${error.message}`;
+    throw new ConfigError(`invalid configuration: ${message}`, { cause: error });
+  }
+}
+
+function isText(value: unknown): value is string {
+  return typeof value === 'string';
 }
 
 function checkExclusiveFields(value: unknown): void {

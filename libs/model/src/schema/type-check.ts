@@ -16,6 +16,8 @@ const TESTS: Readonly<Record<string, TypeTest>> = {
   string: (value) => typeof value === 'string',
   boolean: (value) => typeof value === 'boolean',
   null: (value) => value === null,
+  // a type of Lua that no JSON value has
+  function: () => false,
 };
 
 export function typeCheck(schema: JsonSchemaObject): Validator | undefined {

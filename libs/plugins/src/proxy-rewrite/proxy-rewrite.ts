@@ -5,7 +5,7 @@ import { compileTemplate, type VariableTemplate } from '../variable-template.ts'
 import { applyHeaderOperations, compileHeaderOperations } from './header-operations.ts';
 import type { HeaderOperations } from './header-operations.ts';
 import { definition, type ProxyRewriteConf } from './proxy-rewrite.schema.ts';
-import { encodeControlCharacters, encodePath } from './uri-encoding.ts';
+import { encodeControlCharacters, encodePath } from '../uri-encoding.ts';
 
 interface Rewrite {
   readonly pattern: ReturnType<typeof compilePattern>;

@@ -5,11 +5,13 @@ import type {
   ConsumerMatch,
   ContextKey,
   Logger,
+  MatchedResources,
   MatchedRoute,
   Peer,
   QueryArgument,
   RequestContext,
   UpstreamAttempt,
+  UpstreamHandle,
   Variables,
 } from '@polygate/plugin-sdk';
 
@@ -32,6 +34,9 @@ export interface RequestInit {
   /** By auth plugin, then by key. */
   readonly consumersByKey?: Readonly<Record<string, Readonly<Record<string, ConsumerMatch>>>>;
   readonly consumersByName?: Readonly<Record<string, ConsumerMatch>>;
+  readonly resources?: Partial<MatchedResources>;
+  /** Ids of the upstreams that there are. */
+  readonly upstreams?: readonly string[];
   readonly bytesReceived?: number;
   readonly startTimeMs?: number;
 }
@@ -50,6 +55,8 @@ export class MemoryContext implements RequestContext {
   readonly vars: Variables;
   readonly attempts: UpstreamAttempt[] = [];
   bytesSent = 0;
+  /** By the plugin; undefined: the route's. */
+  chosenUpstream: UpstreamHandle | undefined;
   readonly bytesReceived: number;
   readonly signal = new AbortController().signal;
   readonly log: Logger;
@@ -94,6 +101,19 @@ export class MemoryContext implements RequestContext {
     return own(this.#init.consumersByName, username);
   }
 
+  findUpstream(id: string): UpstreamHandle | undefined {
+    return this.#init.upstreams?.includes(id) === true ? { id } : undefined;
+  }
+
+  useUpstream(upstream: UpstreamHandle): void {
+    this.chosenUpstream = upstream;
+  }
+
+  getResources(): MatchedResources {
+    const none = { route: undefined, service: undefined, consumer: undefined };
+    return { ...none, ...this.#init.resources };
+  }
+
   attachConsumer(consumer: ConsumerMatch): void {
     this.consumer = consumer;
     const { headers } = this.request;
@@ -125,6 +145,10 @@ class MemoryRequest implements ClientRequest {
     this.headers = headerList(init.headers ?? {});
     this.host = (this.headers.get('host') ?? '').replace(/:\d+$/, '').toLowerCase();
     this.#body = init.body === undefined ? undefined : Buffer.from(init.body);
+  }
+
+  get hasBody(): boolean {
+    return this.#body !== undefined;
   }
 
   getArguments(): readonly QueryArgument[] {

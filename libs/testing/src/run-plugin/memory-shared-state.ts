@@ -19,5 +19,6 @@ export function memorySharedState(now: () => number = Date.now): SharedState {
       window.count += cost;
       return { count: window.count, resetMs: window.endMs - nowMs };
     },
+    clearWindow: (key) => void windows.delete(key),
   };
 }

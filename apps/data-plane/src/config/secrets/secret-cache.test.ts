@@ -152,12 +152,26 @@ test('what nobody asks for any more is not fetched any more', async () => {
   expect(vault.requests).toHaveLength(1);
 });
 
-test('aws and gcp are said not to be built', async () => {
+test('each secret manager is asked with its own conf', async () => {
   const cache = open();
-  const put = { kind: 'put', item: item('/secrets/aws/1', { region: 'x' }) } as const;
-  cache.observe({ kind: 'changes', revision: 2, changes: [put] });
-  expect(log.lines.join()).toContain('/secrets/aws/1 is not used');
+  const put = (key: string, value: unknown) => ({ kind: 'put', item: item(key, value) }) as const;
+  const aws = { access_key_id: 'a', secret_access_key: 'b', endpoint_url: vault.uri };
+  const auth_config = {
+    client_email: 'a',
+    private_key: 'no key',
+    project_id: 'p',
+    token_uri: vault.uri,
+  };
+  const changes = [put('/secrets/aws/1', aws), put('/secrets/gcp/1', { auth_config })];
+  cache.observe({ kind: 'changes', revision: 2, changes });
+  // what answers there is no AWS; a key that is none signs nothing
   expect(await read(cache, '$secret://aws/1/jack/key')).toMatchObject({
-    reason: 'secret manager aws is not built here, only vault is',
+    reason: expect.stringContaining('invalid status code 403'),
+  });
+  expect(await read(cache, '$secret://gcp/1/jack/key')).toMatchObject({
+    reason: expect.stringContaining('gcp secret manager'),
+  });
+  expect(await read(cache, '$secret://safe/1/jack/key')).toMatchObject({
+    reason: expect.stringContaining('no secret conf'),
   });
 });

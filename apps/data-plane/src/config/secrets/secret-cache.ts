@@ -5,6 +5,8 @@ import {
   resolveEnvironmentReference,
   type Variables,
 } from './environment-reference.ts';
+import { isAwsConf, readAws } from './aws.ts';
+import { GcpSecrets, isGcpConf } from './gcp.ts';
 import type { Resolution } from './resolve-references.ts';
 import { isVaultConf, readVault } from './vault.ts';
 
@@ -39,6 +41,7 @@ export class SecretCache {
   readonly #options: SecretCacheOptions;
   /** Confs of secret managers by `<manager>/<id>`. */
   readonly #managers = new Map<string, unknown>();
+  readonly #gcp = new GcpSecrets();
   #entries = new Map<string, Entry>();
   #former: ReadonlyMap<string, Entry> = new Map();
   #refreshing: Promise<unknown> = Promise.resolve();
@@ -149,20 +152,26 @@ export class SecretCache {
     if (signal.aborted) return { reason: 'there was no time left to fetch it' };
     const conf = this.#managers.get(`${manager}/${id}`);
     if (conf === undefined) return { reason: `no secret conf, secret_uri: ${reference}` };
-    if (manager !== 'vault') {
-      return { reason: `secret manager ${manager} is not built here, only vault is` };
+    const asked = { variables: this.#options.variables, signal };
+    switch (manager) {
+      case 'vault':
+        if (!isVaultConf(conf))
+          return { reason: `/secrets/vault/${id} lacks uri, prefix or token` };
+        return readVault(conf, key, asked);
+      case 'aws':
+        if (!isAwsConf(conf)) return { reason: `/secrets/aws/${id} lacks an access key` };
+        return readAws(conf, key, asked);
+      case 'gcp':
+        if (!isGcpConf(conf))
+          return { reason: `/secrets/gcp/${id} lacks auth_config or auth_file` };
+        return this.#gcp.read(conf, key, signal);
+      default:
+        return { reason: `there is no secret manager ${manager}` };
     }
-    if (!isVaultConf(conf)) return { reason: `/secrets/vault/${id} lacks uri, prefix or token` };
-    return readVault(conf, key, { variables: this.#options.variables, signal });
   }
 
   #take(name: string, { value }: StoredItem): void {
     this.#managers.set(name, value);
-    const manager = name.slice(0, name.indexOf('/'));
-    if (manager !== 'aws' && manager !== 'gcp') return;
-    this.#options.log.warn(
-      `/secrets/${name} is not used: secrets are fetched from vault only, not from ${manager}`,
-    );
   }
 
   #outdate(reference: string, entry: Entry, changed: ReadonlySet<string>): void {

@@ -1,30 +1,82 @@
 import { expect, test } from 'vitest';
 import { compileUpstream } from '../compiled-upstream.ts';
+import { REQUEST } from './balancing.harness.ts';
 
 const labels = (nodes: Record<string, number>, picks: number): string[] => {
   const { balancer } = compileUpstream({ nodes }, '1');
-  return Array.from({ length: picks }, () => balancer.pick(new Set())?.label ?? '-');
+  return Array.from({ length: picks }, () => balancer.pick(REQUEST, undefined)?.label ?? '-');
 };
 
 test('round robin spreads a heavy node out instead of repeating it', () => {
-  expect(labels({ 'a:1': 3, 'b:1': 1 }, 8).join(' ')).toBe('a:1 a:1 b:1 a:1 a:1 a:1 b:1 a:1');
+  // it begins anywhere in the round
+  const twice = 'a:1 a:1 b:1 a:1 '.repeat(4);
+  expect(twice).toContain(labels({ 'a:1': 3, 'b:1': 1 }, 8).join(' '));
 });
 
-test('round robin gives a node of weight 0 nothing', () => {
-  expect(new Set(labels({ 'a:1': 1, 'b:1': 0 }, 6))).toEqual(new Set(['a:1']));
-  expect(labels({ 'b:1': 0 }, 1)).toEqual(['-']);
+test('round robin skips what is out, and leaves its share to the others', () => {
+  const { balancer, nodes } = compileUpstream({ nodes: { 'a:1': 2, 'b:1': 1, 'c:1': 1 } }, '1');
+  const tried = new Set(nodes.slice(0, 1));
+  const picks = Array.from({ length: 100 }, () => balancer.pick(REQUEST, tried)?.label);
+  expect(picks.filter((label) => label === 'a:1')).toEqual([]);
+  expect(picks.filter((label) => label === 'b:1').length).toBeGreaterThan(40);
 });
 
-test('round robin goes to lower priorities only when all higher nodes were tried', () => {
+test('round robin holds to weights whose round is very long', () => {
+  const counts = Map.groupBy(labels({ 'a:1': 1_000_003, 'b:1': 2_000_003 }, 3000), (one) => one);
+  expect(counts.get('a:1')?.length).toBeGreaterThan(990);
+  expect(counts.get('a:1')?.length).toBeLessThan(1010);
+});
+
+test('round robin gives each node exactly its share of a round', () => {
+  const nodes = { 'a:1': 5, 'b:1': 3, 'c:1': 2 };
+  const counts = Map.groupBy(labels(nodes, 1000), (label) => label);
+  expect([...counts].map(([label, picks]) => [label, picks.length]).toSorted()).toEqual([
+    ['a:1', 500],
+    ['b:1', 300],
+    ['c:1', 200],
+  ]);
+  const even = labels({ 'a:1': 7, 'b:1': 7, 'c:1': 7 }, 300);
+  for (const label of ['a:1', 'b:1', 'c:1']) {
+    expect(even.filter((one) => one === label)).toHaveLength(100);
+  }
+});
+
+test('round robin gives a node of weight 0 nothing, unless there is no other weight', () => {
+  expect(new Set(labels({ 'a:1': 1, 'b:1': 0, 'c:1': 2 }, 6))).toEqual(new Set(['a:1', 'c:1']));
+  expect(labels({ 'b:1': 0 }, 1)).toEqual(['b:1']);
+  expect(new Set(labels({ 'a:1': 0, 'b:1': 0 }, 2))).toEqual(new Set(['a:1', 'b:1']));
+});
+
+test('a lower priority serves only when all higher nodes were tried', () => {
   const nodes = [
     { host: 'high', port: 1, weight: 1, priority: 1 },
+    { host: 'high', port: 2, weight: 1, priority: 1 },
     { host: 'low', port: 1, weight: 9, priority: 0 },
   ];
-  const { balancer } = compileUpstream({ nodes }, '1');
-  const first = balancer.pick(new Set());
-  expect(first?.host).toBe('high');
-  const second = balancer.pick(new Set(first === undefined ? [] : [first]));
-  expect(second?.host).toBe('low');
+  for (const type of ['roundrobin', 'chash', 'least_conn', 'ewma']) {
+    const { balancer } = compileUpstream({ type, key: 'remote_addr', nodes }, '1');
+    const tried = new Set<NonNullable<ReturnType<typeof balancer.pick>>>();
+    const hosts = [];
+    for (;;) {
+      const node = balancer.pick(REQUEST, tried);
+      if (node === undefined) break;
+      hosts.push(node.host);
+      tried.add(node);
+    }
+    expect(hosts, type).toEqual(['high', 'high', 'low']);
+  }
+});
+
+test('a single node has every try, whatever it weighs', () => {
+  for (const type of ['roundrobin', 'chash', 'least_conn', 'ewma']) {
+    const { balancer, nodes } = compileUpstream({ type, nodes: { 'a:1': 0 } }, '1');
+    expect(balancer.pick(REQUEST, new Set(nodes))?.label, type).toBe('a:1');
+  }
+});
+
+test('compileUpstream() says why it cannot balance by a type that it does not know', () => {
+  const { problem } = compileUpstream({ type: 'unknown', nodes: { 'a:1': 1 } }, '1');
+  expect(problem).toBe('invalid balancer type: unknown');
 });
 
 test('compileUpstream() reads node names with and without ports, IPv6 too', () => {

@@ -1,53 +1,129 @@
 import type { CompiledNode } from '../compiled-upstream.ts';
-import type { Balancer } from './balancer.ts';
+import { isOut } from './balancer.ts';
+import type { BalancedRequest, NodeSet, Picker } from './balancer.ts';
 
-interface Weighted {
-  readonly node: CompiledNode;
-  current: number;
-}
+/** Turns of a round that are written down: it is walked through when a heavy node is out. */
+const TURNS_MAX = 1024;
 
 /**
- * Smooth weighted round robin, as nginx does it: heavy nodes are spread out instead of coming in a
- * row. Nodes of a lower `priority` serve only when all higher ones were tried.
+ * Weighted round robin. Shares are those of APISIX's (lua-resty-balancer); heavy nodes are spread out
+ * instead of coming in a row, as nginx does it. A round is computed once and then walked through; each
+ * worker begins somewhere else, so that few requests do not all meet the same node.
  */
-export function createRoundRobin(nodes: readonly CompiledNode[]): Balancer {
-  const groups = groupByPriority(nodes);
-  return {
-    pick(tried) {
-      for (const group of groups) {
-        const node = pickSmooth(group, tried);
-        if (node !== undefined) return node;
+export function createRoundRobin(nodes: readonly CompiledNode[]): Picker {
+  // Where every weight is 0, as lua-resty-balancer has it, all get the same.
+  const weighty = nodes.filter(({ weight }) => weight > 0);
+  const weightless = nodes.filter(({ weight }) => weight === 0);
+  if (weighty.length === 0) return turnAbout(weightless);
+  if (weightless.length === 0) return createWeighted(weighty);
+  return new WithSpares(weighty, createWeighted(weighty), turnAbout(weightless));
+}
+
+function turnAbout(nodes: readonly CompiledNode[]): Picker {
+  return new WrittenRound(nodes, () => nodes.map((_, i) => i));
+}
+
+function createWeighted(weighty: readonly CompiledNode[]): Picker {
+  const divisor = weighty.reduce((common, { weight }) => greatestDivisor(common, weight), 0);
+  const turns = weighty.reduce((sum, { weight }) => sum + weight / divisor, 0);
+  if (turns > TURNS_MAX) return new SmoothRoundRobin(weighty);
+  return new WrittenRound(weighty, () => {
+    const smooth = new SmoothRoundRobin(weighty);
+    return Array.from({ length: turns }, () => smooth.next(undefined, undefined));
+  });
+}
+
+function greatestDivisor(a: number, b: number): number {
+  return b === 0 ? a : greatestDivisor(b, a % b);
+}
+
+/** Nodes of weight 0 serve while all others are unhealthy; that all others were tried is not enough. */
+class WithSpares implements Picker {
+  readonly #weighty: readonly CompiledNode[];
+  readonly #usual: Picker;
+  readonly #spare: Picker;
+
+  constructor(weighty: readonly CompiledNode[], usual: Picker, spare: Picker) {
+    this.#weighty = weighty;
+    this.#usual = usual;
+    this.#spare = spare;
+  }
+
+  pick(request: BalancedRequest, tried: NodeSet, unhealthy: NodeSet): CompiledNode | undefined {
+    const node = this.#usual.pick(request, tried, unhealthy);
+    if (node !== undefined || unhealthy === undefined) return node;
+    if (!this.#weighty.every((one) => unhealthy.has(one))) return undefined;
+    return this.#spare.pick(request, tried, unhealthy);
+  }
+}
+
+/** Computed at the first pick: most upstreams of a large configuration may never be used. */
+class WrittenRound implements Picker {
+  readonly #nodes: readonly CompiledNode[];
+  readonly #write: () => readonly number[];
+  /** Indexes of nodes. */
+  #turns: Uint16Array | undefined;
+  #next = 0;
+
+  constructor(nodes: readonly CompiledNode[], write: () => readonly number[]) {
+    this.#nodes = nodes;
+    this.#write = write;
+  }
+
+  pick(_: BalancedRequest, tried: NodeSet, unhealthy: NodeSet): CompiledNode | undefined {
+    const turns = this.#turns ?? this.#begin();
+    for (let steps = turns.length; steps > 0; steps--) {
+      const node = this.#nodes[turns[this.#next] as number] as CompiledNode;
+      this.#next = this.#next + 1 === turns.length ? 0 : this.#next + 1;
+      if (!isOut(node, tried, unhealthy)) return node;
+    }
+    return undefined;
+  }
+
+  #begin(): Uint16Array {
+    this.#turns = Uint16Array.from(this.#write());
+    this.#next = Math.floor(Math.random() * this.#turns.length);
+    return this.#turns;
+  }
+}
+
+/** For weights whose round is too long to be written down. */
+class SmoothRoundRobin implements Picker {
+  readonly #nodes: readonly CompiledNode[];
+  readonly #weights: Float64Array;
+  readonly #current: Float64Array;
+
+  constructor(nodes: readonly CompiledNode[]) {
+    this.#nodes = nodes;
+    this.#weights = Float64Array.from(nodes, ({ weight }) => weight);
+    this.#current = new Float64Array(nodes.length);
+  }
+
+  pick(_: BalancedRequest, tried: NodeSet, unhealthy: NodeSet): CompiledNode | undefined {
+    return this.#nodes[this.next(tried, unhealthy)];
+  }
+
+  /** Index of the next node; -1: there is none. */
+  next(tried: NodeSet, unhealthy: NodeSet): number {
+    const nodes = this.#nodes;
+    const weights = this.#weights;
+    const current = this.#current;
+    const isAll = tried === undefined && unhealthy === undefined;
+    let total = 0;
+    let best = -1;
+    let most = -Infinity;
+    for (let i = 0; i < nodes.length; i++) {
+      if (!isAll && isOut(nodes[i] as CompiledNode, tried, unhealthy)) continue;
+      const weight = weights[i] as number;
+      total += weight;
+      const value = (current[i] as number) + weight;
+      current[i] = value;
+      if (value > most) {
+        most = value;
+        best = i;
       }
-      return undefined;
-    },
-  };
-}
-
-function pickSmooth(
-  group: readonly Weighted[],
-  tried: ReadonlySet<CompiledNode>,
-): CompiledNode | undefined {
-  let total = 0;
-  let best: Weighted | undefined;
-  for (const entry of group) {
-    if (tried.size > 0 && tried.has(entry.node)) continue;
-    total += entry.node.weight;
-    entry.current += entry.node.weight;
-    if (best === undefined || entry.current > best.current) best = entry;
+    }
+    if (best !== -1) current[best] = most - total;
+    return best;
   }
-  if (best === undefined) return undefined;
-  best.current -= total;
-  return best.node;
-}
-
-/** Highest priority first. Nodes of weight 0 get no traffic. */
-function groupByPriority(nodes: readonly CompiledNode[]): readonly (readonly Weighted[])[] {
-  const groups = new Map<number, Weighted[]>();
-  for (const node of nodes) {
-    if (node.weight === 0) continue;
-    const group = groups.get(node.priority) ?? [];
-    group.push({ node, current: 0 });
-    groups.set(node.priority, group);
-  }
-  return [...groups].sort(([a], [b]) => b - a).map(([, group]) => group);
 }

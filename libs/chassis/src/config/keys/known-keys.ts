@@ -110,9 +110,9 @@ const APISIX = section({
   lua_module_hook: unused(text('')),
   proxy_cache: unused(section({ cache_ttl: text('10s'), zones: anyList })),
   delete_uri_tail_slash: flag(false),
-  normalize_uri_like_servlet: unused(flag(false)),
-  match_uri_encoded_slash: unused(flag(false)),
-  max_post_args_readable_size: unused(integer(64, 0)),
+  normalize_uri_like_servlet: flag(false),
+  match_uri_encoded_slash: flag(false),
+  max_post_args_readable_size: integer(64, 0),
   router: section({
     http: oneOf(
       ['radixtree_host_uri', 'radixtree_uri', 'radixtree_uri_with_parameter'],
@@ -193,7 +193,7 @@ export const KNOWN_KEYS = section({
   http: unused(section({ custom_lua_shared_dict: freeForm() })),
   etcd: unused(freeForm()),
   discovery: unused(freeForm()),
-  graphql: unused(section({ max_size: integer(1_048_576, 1) })),
+  graphql: section({ max_size: integer(1_048_576, 1) }),
   'ext-plugin': section({
     cmd: listOf(text(''), undefined, { expects: 'a list of texts', itemsMin: 1 }),
     path_for_test: text(undefined),

@@ -49,4 +49,6 @@ export const POLYGATE = section({
   shutdown_grace_ms: integer(undefined, 0),
   echo_upstream: optionalSection({ ip: host('127.0.0.1'), port: port(1980) }),
   sample: flag(false),
+  store_check_interval_ms: integer(300_000, 0, 86_400_000),
+  last_good_snapshot: flag(true),
 });

@@ -82,9 +82,7 @@ function checkConf(
   const error =
     schemaValidator(schema)(conf) ??
     ownError(() =>
-      forConsumer
-        ? plugin.checkConsumer?.(conf as never)
-        : plugin.check?.(conf as never, plugins),
+      forConsumer ? plugin.checkConsumer?.(conf as never) : plugin.check?.(conf as never, plugins),
     );
   if (error === undefined) return undefined;
   const fault = 'failed to check the configuration of';

@@ -86,8 +86,10 @@ describe.skipIf(!hasOpenssl())('an SSL object', () => {
     );
   });
 
-  test('is not looked into where certificate or key are references to secrets', () => {
+  test('is looked into as far as it is no reference to a secret', () => {
     expect(faultOf({ ...one, key: '$secret://vault/1/ssl/key' })).toBeUndefined();
+    const other = { ...one, cert: 'x'.repeat(200), key: '$env://KEY' };
+    expect(faultOf(other)).toContain('failed to parse cert');
     expect(faultOf({ cert: '$ENV://CERT', key: 'none' })).toBeUndefined();
   });
 

@@ -27,6 +27,8 @@ export function checkSsl(ssl: JsonObject, keyring: Keyring): void {
 }
 
 function checkPair(certificate: string, key: string, keyring: Keyring): void {
+  // where the key is kept elsewhere, the certificate can be read all the same
+  if (isSecretReference(key) && !isSecretReference(certificate)) checkCertificate(certificate);
   if (isSecretReference(certificate) || isSecretReference(key)) return;
   const pair = checkKeyPair(certificate, key, keyring);
   if (pair.certificate.checkPrivateKey(pair.key)) return;

@@ -23,14 +23,16 @@ export const protobufPackage = "polygate.control.v1";
 export const protobufFileName = "polygate/control/v1/control.proto";
 
 export interface ConnectRequest {
-  report: { $case: "hello"; value: Hello } | { $case: "applied"; value: Applied } | {
-    $case: "pluginSet";
-    value: PluginSet;
-  } | undefined;
+  report:
+    | { $case: "hello"; value: Hello }
+    | { $case: "applied"; value: Applied }
+    | { $case: "pluginSet"; value: PluginSet }
+    | { $case: "explanation"; value: Explanation }
+    | undefined;
 }
 
 export interface ConnectResponse {
-  command: { $case: "reloadPlugins"; value: ReloadPlugins } | undefined;
+  command: { $case: "reloadPlugins"; value: ReloadPlugins } | { $case: "explain"; value: Explain } | undefined;
 }
 
 export interface Hello {
@@ -68,6 +70,41 @@ export interface ReloadPlugins {
   names: string[];
 }
 
+/** What would become of this request? Nothing is sent to any upstream, and no plugin runs. */
+export interface Explain {
+  /** Unique among the questions that are open on this stream. The answer carries the same number. */
+  questionId: number;
+  method: string;
+  /** The request target, as `/a?b=c`. */
+  target: string;
+  headers: HeaderField[];
+  /** Of the client's connection; trusted proxies' headers are looked at as for a real request. */
+  clientAddress: string;
+  /** `http` or `https`. */
+  scheme: string;
+  /** Username of the consumer that is taken for authenticated; empty: none. */
+  consumer: string;
+  /** Absent: the request has none. */
+  body?: Buffer | undefined;
+}
+
+export interface HeaderField {
+  name: string;
+  value: string;
+}
+
+export interface Explanation {
+  questionId: number;
+  outcome:
+    | //
+    /** A JSON document: the control side hands it on and does not look into it. */
+    { $case: "document"; value: string }
+    | //
+    /** Why there is none. */
+    { $case: "failure"; value: string }
+    | undefined;
+}
+
 function createBaseConnectRequest(): ConnectRequest {
   return { report: undefined };
 }
@@ -83,6 +120,9 @@ export const ConnectRequest: MessageFns<ConnectRequest> = {
         break;
       case "pluginSet":
         PluginSet.encode(message.report.value, writer.uint32(26).fork()).join();
+        break;
+      case "explanation":
+        Explanation.encode(message.report.value, writer.uint32(34).fork()).join();
         break;
     }
     return writer;
@@ -125,6 +165,14 @@ export const ConnectRequest: MessageFns<ConnectRequest> = {
             message.report = { $case: "pluginSet", value: PluginSet.decode(reader, reader.uint32()) };
             continue;
           }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.report = { $case: "explanation", value: Explanation.decode(reader, reader.uint32()) };
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -147,6 +195,9 @@ export const ConnectResponse: MessageFns<ConnectResponse> = {
     switch (message.command?.$case) {
       case "reloadPlugins":
         ReloadPlugins.encode(message.command.value, writer.uint32(10).fork()).join();
+        break;
+      case "explain":
+        Explain.encode(message.command.value, writer.uint32(18).fork()).join();
         break;
     }
     return writer;
@@ -171,6 +222,14 @@ export const ConnectResponse: MessageFns<ConnectResponse> = {
             }
 
             message.command = { $case: "reloadPlugins", value: ReloadPlugins.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.command = { $case: "explain", value: Explain.decode(reader, reader.uint32()) };
             continue;
           }
         }
@@ -489,6 +548,265 @@ export const ReloadPlugins: MessageFns<ReloadPlugins> = {
             }
 
             message.names.push(reader.string());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseExplain(): Explain {
+  return {
+    questionId: 0,
+    method: "",
+    target: "",
+    headers: [],
+    clientAddress: "",
+    scheme: "",
+    consumer: "",
+    body: undefined,
+  };
+}
+
+export const Explain: MessageFns<Explain> = {
+  encode(message: Explain, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.questionId !== 0) {
+      writer.uint32(8).uint32(message.questionId);
+    }
+    if (message.method !== "") {
+      writer.uint32(18).string(message.method);
+    }
+    if (message.target !== "") {
+      writer.uint32(26).string(message.target);
+    }
+    for (const v of message.headers) {
+      HeaderField.encode(v!, writer.uint32(34).fork()).join();
+    }
+    if (message.clientAddress !== "") {
+      writer.uint32(42).string(message.clientAddress);
+    }
+    if (message.scheme !== "") {
+      writer.uint32(50).string(message.scheme);
+    }
+    if (message.consumer !== "") {
+      writer.uint32(58).string(message.consumer);
+    }
+    if (message.body !== undefined) {
+      writer.uint32(66).bytes(message.body);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): Explain {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseExplain();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.questionId = reader.uint32();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.method = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.target = reader.string();
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.headers.push(HeaderField.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.clientAddress = reader.string();
+            continue;
+          }
+          case 6: {
+            if (tag !== 50) {
+              break;
+            }
+
+            message.scheme = reader.string();
+            continue;
+          }
+          case 7: {
+            if (tag !== 58) {
+              break;
+            }
+
+            message.consumer = reader.string();
+            continue;
+          }
+          case 8: {
+            if (tag !== 66) {
+              break;
+            }
+
+            message.body = Buffer.from(reader.bytes());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseHeaderField(): HeaderField {
+  return { name: "", value: "" };
+}
+
+export const HeaderField: MessageFns<HeaderField> = {
+  encode(message: HeaderField, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.name !== "") {
+      writer.uint32(10).string(message.name);
+    }
+    if (message.value !== "") {
+      writer.uint32(18).string(message.value);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): HeaderField {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseHeaderField();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.name = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.value = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseExplanation(): Explanation {
+  return { questionId: 0, outcome: undefined };
+}
+
+export const Explanation: MessageFns<Explanation> = {
+  encode(message: Explanation, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.questionId !== 0) {
+      writer.uint32(8).uint32(message.questionId);
+    }
+    switch (message.outcome?.$case) {
+      case "document":
+        writer.uint32(18).string(message.outcome.value);
+        break;
+      case "failure":
+        writer.uint32(26).string(message.outcome.value);
+        break;
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): Explanation {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseExplanation();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.questionId = reader.uint32();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.outcome = { $case: "document", value: reader.string() };
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.outcome = { $case: "failure", value: reader.string() };
             continue;
           }
         }
