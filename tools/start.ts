@@ -94,7 +94,7 @@ async function startParts(
   if (status !== undefined) {
     const ready = (): string | undefined =>
       plane.isReady() ? undefined : 'not every worker has a configuration';
-    const health = await startHealthServer({ ...status, ready });
+    const health = await startHealthServer({ ...status, ready, stale: () => plane.whyStale() });
     stops.push(() => health.close());
   }
   return { admin, plane };

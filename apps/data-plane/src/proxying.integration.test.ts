@@ -154,7 +154,7 @@ describe('proxying', () => {
   test('answers 503 without a usable node, 502 without the upstream', async () => {
     await gateway.put('/routes/none', {
       uri: '/none',
-      upstream: { type: 'roundrobin', nodes: { [echo.node]: 0 } },
+      upstream: { type: 'roundrobin', nodes: {} },
     });
     await gateway.put('/routes/gone', { uri: '/gone', upstream_id: 'gone' });
     expect((await gateway.get('/none')).status).toBe(503);

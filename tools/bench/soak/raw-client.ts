@@ -25,12 +25,13 @@ export interface RawClient {
 
 export async function openRaw(url: string): Promise<RawClient> {
   const { protocol, hostname, port } = new URL(url);
+  const isTls = protocol === 'https:';
   // below TLS, as only that can be reset
-  const wire = connect(Number(port), protocol === 'https:' ? '127.0.0.1' : hostname);
+  const wire = connect(Number(port), isTls ? '127.0.0.1' : hostname);
   wire.on('error', () => undefined);
   // the certificate is the soak's own
   const tls = { socket: wire, servername: hostname, rejectUnauthorized: false };
-  const socket = protocol === 'https:' ? connectTls(tls) : wire;
+  const socket = isTls ? connectTls(tls) : wire;
   const statuses: number[] = [];
   const readStatuses = statusReader(statuses);
   let bytesReceived = 0;
@@ -60,10 +61,7 @@ export async function openRaw(url: string): Promise<RawClient> {
       look();
     });
   let isOpen = false;
-  socket.once(protocol === 'https:' ? 'secureConnect' : 'connect', () => {
-    isOpen = true;
-    changed();
-  });
+  socket.once(isTls ? 'secureConnect' : 'connect', () => ((isOpen = true), changed()));
   await until(() => isOpen);
   return {
     socket,
@@ -77,10 +75,7 @@ export async function openRaw(url: string): Promise<RawClient> {
     async send(text) {
       if (isClosed || !socket.writable) return;
       let isWritten = false;
-      socket.write(text, () => {
-        isWritten = true;
-        changed();
-      });
+      socket.write(text, () => ((isWritten = true), changed()));
       await until(() => isWritten);
     },
     untilAnswered: (count) => until(() => statuses.length >= count),

@@ -19,7 +19,8 @@ export interface OpenApiOptions {
 }
 
 const DESCRIPTION = `The Admin API of Apache APISIX 3.18 as Polygate serves it, with what APISIX does not
-have below \`/polygate\`. Made from the schemas that writes are checked with, for the plugins that are enabled now.
+have below \`/polygate\`. Made from the schemas that writes are checked with, for the plugins that are
+enabled now.
 
 Where a string may stand, \`$secret://manager/id/key\` and \`$env://NAME\` may, too, whatever its pattern
 or length. An empty list passes for an empty object and the other way round, since APISIX's language

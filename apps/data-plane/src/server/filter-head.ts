@@ -4,10 +4,10 @@ import type { Gateway } from './gateway.ts';
 
 /** What plugins and the gateway do to the answer's head before it is sent. */
 export function filterHead(ctx: GatewayContext, gateway: Gateway): void {
-  const { headers, early } = ctx.response;
-  if (early.size > 0) {
+  const { headers, hasEarly } = ctx.response;
+  if (hasEarly) {
     const replaced = new Set<string>();
-    early.forEach((name, value, lower) => {
+    ctx.response.early.forEach((name, value, lower) => {
       if (replaced.has(lower)) headers.append(name, value);
       else headers.set(name, value);
       replaced.add(lower);

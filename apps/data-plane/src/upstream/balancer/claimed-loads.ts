@@ -42,3 +42,33 @@ export class ClaimedLoads {
     return this.#placeOf.get(node);
   }
 }
+
+/** Turns that all threads take one after another. */
+export class ClaimedTurns {
+  readonly #key: string;
+  readonly #loads: NodeLoads;
+  #place = 0;
+
+  constructor(key: string, loads: NodeLoads) {
+    this.#key = key;
+    this.#loads = loads;
+  }
+
+  /** A number one above the last one, of whichever thread that was. */
+  take(): number {
+    return this.#loads.takeTurn(this.#claimed());
+  }
+
+  /** What `take` would give. */
+  peek(): number {
+    return this.#loads.nextTurn(this.#claimed());
+  }
+
+  #claimed(): number {
+    if (this.#place === 0) {
+      this.#place = this.#loads.claim(`turns#${this.#key}`);
+      abandoned.register(this, { loads: this.#loads, places: Int32Array.of(this.#place) });
+    }
+    return this.#place;
+  }
+}

@@ -48,7 +48,7 @@ export function createBalancer(nodes: readonly CompiledNode[], parts: BalancerPa
       case 'ewma':
         return createResponseTime(group, loads);
       default:
-        return createRoundRobin(group);
+        return createRoundRobin(group, `${key}#${priority}`, loads);
     }
   };
   return new PriorityBalancer(nodes, createPicker, health);

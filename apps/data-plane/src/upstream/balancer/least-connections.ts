@@ -33,35 +33,65 @@ class LeastConnections implements Picker {
   }
 
   pick(_: BalancedRequest, tried: NodeSet, unhealthy: NodeSet): CompiledNode | undefined {
-    const nodes = this.#nodes;
-    const { loads, places } = this.#loads;
-    const { inFlight } = loads;
-    const costs = this.#costs;
     const isAll = tried === undefined && unhealthy === undefined;
-    const { length } = places;
-    let best = -1;
-    let least = Infinity;
-    // From behind the one picked last: among equals the first one wins.
-    let i = this.#last;
-    for (let steps = length; steps > 0; steps--) {
-      i = i + 1 < length ? i + 1 : 0;
-      if (!isAll && isOut(nodes[i] as CompiledNode, tried, unhealthy)) continue;
-      const score = (1 + (inFlight[places[i] as number] as number)) * (costs[i] as number);
-      if (score < least || best === -1) {
-        best = i;
-        least = score;
-        // It has nothing to do, and none weighs more.
-        if (score === this.#leastCost) break;
-      }
-    }
+    const best = isAll ? this.#least() : this.#leastBut(tried, unhealthy);
     if (best === -1) return undefined;
     this.#last = best;
+    const { loads, places } = this.#loads;
     loads.addInFlight(places[best] as number, 1);
-    return nodes[best];
+    return this.#nodes[best];
   }
 
   release(node: CompiledNode): void {
     const place = this.#loads.placeOf(node);
     if (place !== undefined) this.#loads.loads.addInFlight(place, -1);
+  }
+
+  /** From behind the node picked last: among equals the first one wins. */
+  #least(): number {
+    const { loads, places } = this.#loads;
+    const { inFlight } = loads;
+    const costs = this.#costs;
+    const { length } = places;
+    const leastCost = this.#leastCost;
+    const begin = this.#last + 1;
+    let best = -1;
+    let least = Infinity;
+    for (let i = begin; i < length; i++) {
+      const score = (1 + (inFlight[places[i] as number] as number)) * (costs[i] as number);
+      if (score < least || best === -1) {
+        best = i;
+        least = score;
+        // It has nothing to do, and none weighs more.
+        if (score === leastCost) return best;
+      }
+    }
+    for (let i = 0; i < begin; i++) {
+      const score = (1 + (inFlight[places[i] as number] as number)) * (costs[i] as number);
+      if (score < least || best === -1) {
+        best = i;
+        least = score;
+        if (score === leastCost) return best;
+      }
+    }
+    return best;
+  }
+
+  #leastBut(tried: NodeSet, unhealthy: NodeSet): number {
+    const { loads, places } = this.#loads;
+    let best = -1;
+    let least = Infinity;
+    let i = this.#last;
+    for (let steps = places.length; steps > 0; steps--) {
+      i = i + 1 < places.length ? i + 1 : 0;
+      if (isOut(this.#nodes[i] as CompiledNode, tried, unhealthy)) continue;
+      const inFlight = loads.inFlight[places[i] as number] as number;
+      const score = (1 + inFlight) * (this.#costs[i] as number);
+      if (score < least || best === -1) {
+        best = i;
+        least = score;
+      }
+    }
+    return best;
   }
 }

@@ -99,6 +99,15 @@ test('a place is another name’s when nobody claims it any more, not before', (
   expect(loads.average(first)).toBe(0);
 });
 
+test('round robin is one round for all threads', () => {
+  const memory = allocateLoads(64, 2);
+  const nodes = { 'a:1': 1, 'b:1': 1, 'c:1': 1 };
+  const here = upstreamOf('roundrobin', nodes, new NodeLoads(memory, 0));
+  const there = upstreamOf('roundrobin', nodes, new NodeLoads(memory, 1));
+  const labels = [here, there, there, here, there, here].map((one) => pick(one).label);
+  expect(labels).toEqual(['a:1', 'b:1', 'c:1', 'a:1', 'b:1', 'c:1']);
+});
+
 test('ewma takes the faster of two nodes, until what it knows has faded', () => {
   vi.useFakeTimers({ now: 1_000_000_000, toFake: ['Date'] });
   const upstream = upstreamOf('ewma', { 'slow:1': 1, 'fast:1': 1 });

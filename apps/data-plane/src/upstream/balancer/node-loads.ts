@@ -1,5 +1,5 @@
 const PLACES_PER_BUCKET = 16;
-/** Two hashes, requests in flight, unused; then two float64: average, time of the last touch. */
+/** Two hashes, requests in flight, turns taken; then two float64: average, time of the last touch. */
 const PLACE_BYTES = 32;
 const HEADER_BYTES = 16;
 const LOCK = 2;
@@ -66,6 +66,16 @@ export class NodeLoads {
     this.inFlight[own] = (this.inFlight[own] as number) + change;
   }
 
+  /** 0, 1, 2 and so on, over all threads; after 2^32 from 0 again. */
+  takeTurn(place: number): number {
+    return Atomics.add(this.inFlight, place + 1, 1) >>> 0;
+  }
+
+  /** What `takeTurn` would give. */
+  nextTurn(place: number): number {
+    return Atomics.load(this.inFlight, place + 1) >>> 0;
+  }
+
   /** Moving average in seconds as it was at `touchedS`. */
   average(place: number): number {
     return this.#floats[place / 2 + 1] as number;
@@ -105,6 +115,7 @@ export class NodeLoads {
     const place = placeOf(free);
     words[place - 2] = first;
     words[place - 1] = second;
+    words[place + 1] = 0;
     this.setAverage(place, 0, 0);
     return free;
   }

@@ -1,36 +1,47 @@
 import type { CompiledNode } from '../compiled-upstream.ts';
 import { isOut } from './balancer.ts';
 import type { BalancedRequest, NodeSet, Picker } from './balancer.ts';
+import { ClaimedTurns } from './claimed-loads.ts';
+import type { NodeLoads } from './node-loads.ts';
 
 /** Turns of a round that are written down: it is walked through when a heavy node is out. */
 const TURNS_MAX = 1024;
 
 /**
  * Weighted round robin. Shares are those of APISIX's (lua-resty-balancer); heavy nodes are spread out
- * instead of coming in a row, as nginx does it. A round is computed once and then walked through; each
- * worker begins somewhere else, so that few requests do not all meet the same node.
+ * instead of coming in a row, as nginx does it. A round is computed once and then walked through by all
+ * worker threads together: `key` is whose round it is, whatever its version.
  */
-export function createRoundRobin(nodes: readonly CompiledNode[]): Picker {
+export function createRoundRobin(
+  nodes: readonly CompiledNode[],
+  key: string,
+  loads: NodeLoads,
+): Picker {
   // Where every weight is 0, as lua-resty-balancer has it, all get the same.
   const weighty = nodes.filter(({ weight }) => weight > 0);
   const weightless = nodes.filter(({ weight }) => weight === 0);
-  if (weighty.length === 0) return turnAbout(weightless);
-  if (weightless.length === 0) return createWeighted(weighty);
-  return new WithSpares(weighty, createWeighted(weighty), turnAbout(weightless));
+  if (weighty.length === 0) return turnAbout(weightless, key, loads);
+  if (weightless.length === 0) return createWeighted(weighty, key, loads);
+  return new WithSpares(
+    weighty,
+    createWeighted(weighty, key, loads),
+    turnAbout(weightless, `${key}#spare`, loads),
+  );
 }
 
-function turnAbout(nodes: readonly CompiledNode[]): Picker {
-  return new WrittenRound(nodes, () => nodes.map((_, i) => i));
+function turnAbout(nodes: readonly CompiledNode[], key: string, loads: NodeLoads): Picker {
+  return new WrittenRound(nodes, () => nodes.map((_, i) => i), new ClaimedTurns(key, loads));
 }
 
-function createWeighted(weighty: readonly CompiledNode[]): Picker {
+function createWeighted(weighty: readonly CompiledNode[], key: string, loads: NodeLoads): Picker {
   const divisor = weighty.reduce((common, { weight }) => greatestDivisor(common, weight), 0);
   const turns = weighty.reduce((sum, { weight }) => sum + weight / divisor, 0);
   if (turns > TURNS_MAX) return new SmoothRoundRobin(weighty);
-  return new WrittenRound(weighty, () => {
+  const write = (): readonly number[] => {
     const smooth = new SmoothRoundRobin(weighty);
     return Array.from({ length: turns }, () => smooth.next(undefined, undefined));
-  });
+  };
+  return new WrittenRound(weighty, write, new ClaimedTurns(key, loads));
 }
 
 function greatestDivisor(a: number, b: number): number {
@@ -63,27 +74,26 @@ class WrittenRound implements Picker {
   readonly #write: () => readonly number[];
   /** Indexes of nodes. */
   #turns: Uint16Array | undefined;
-  #next = 0;
+  readonly #taken: ClaimedTurns;
 
-  constructor(nodes: readonly CompiledNode[], write: () => readonly number[]) {
+  constructor(nodes: readonly CompiledNode[], write: () => readonly number[], taken: ClaimedTurns) {
+    this.#taken = taken;
     this.#nodes = nodes;
     this.#write = write;
   }
 
   pick(_: BalancedRequest, tried: NodeSet, unhealthy: NodeSet): CompiledNode | undefined {
-    const turns = this.#turns ?? this.#begin();
+    const turns = (this.#turns ??= Uint16Array.from(this.#write()));
+    const taken = this.#taken;
+    // A further try takes nobody's turn: or else a dead node would be the first of every request.
+    let at = tried === undefined ? taken.take() : taken.peek();
     for (let steps = turns.length; steps > 0; steps--) {
-      const node = this.#nodes[turns[this.#next] as number] as CompiledNode;
-      this.#next = this.#next + 1 === turns.length ? 0 : this.#next + 1;
+      const node = this.#nodes[turns[at % turns.length] as number] as CompiledNode;
       if (!isOut(node, tried, unhealthy)) return node;
+      // What would have been the turn of one that is ill is shared by all others.
+      at = tried === undefined ? taken.take() : at + 1;
     }
     return undefined;
-  }
-
-  #begin(): Uint16Array {
-    this.#turns = Uint16Array.from(this.#write());
-    this.#next = Math.floor(Math.random() * this.#turns.length);
-    return this.#turns;
   }
 }
 
