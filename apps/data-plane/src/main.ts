@@ -32,7 +32,8 @@ await runMain('data-plane', async (configFile) => {
   });
   const ready = (): string | undefined =>
     plane.isReady() ? undefined : 'not every worker has a configuration';
-  const health = status && (await startHealthServer({ ...status, ready, stale: () => plane.whyStale() }));
+  const health =
+    status && (await startHealthServer({ ...status, ready, stale: () => plane.whyStale() }));
   const end = runUntilStopped({
     graceMs: polygate.shutdownGraceMs,
     log,
