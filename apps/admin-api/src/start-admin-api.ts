@@ -1,7 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { createServer as createHttpServer, type Server } from 'node:http';
 import { createServer as createHttpsServer } from 'node:https';
-import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import type { Tracer } from '@opentelemetry/api';
 import {
@@ -9,6 +8,7 @@ import {
   createLogger,
   type GatewayConfig,
   type ListenAddress,
+  listenOn,
 } from '@polygate/chassis';
 import { type ConfigStore, MemoryStore } from '@polygate/config-store';
 import type { Logger } from '@polygate/plugin-sdk';
@@ -87,7 +87,8 @@ export async function startAdminApi(options: AdminApiOptions): Promise<AdminApi>
     address: config.polygate.control.listen,
     services: [controlService(control.implementation)],
   });
-  const address = await listen(server, config.admin.listen).catch(async (error: unknown) => {
+  const { host } = config.admin.listen;
+  const port = await listenOn(server, { ...config.admin.listen }).catch(async (error: unknown) => {
     await grpc.stop(0);
     throw error;
   });
@@ -97,7 +98,7 @@ export async function startAdminApi(options: AdminApiOptions): Promise<AdminApi>
   });
 
   return {
-    address,
+    address: { host, port },
     controlAddress: grpc.address,
     checkStore: async () => void (await store.get('/plugins')),
     stop: async (graceMs = config.polygate.shutdownGraceMs) => {
@@ -152,16 +153,6 @@ async function readTls({ certFile, keyFile, clientCaFile }: AdminConfig) {
   if (clientCaFile === undefined) return { cert, key };
   const ca = await readFile(clientCaFile);
   return { cert, key, ca, requestCert: true, rejectUnauthorized: true };
-}
-
-function listen(server: Server, { host, port }: ListenAddress): Promise<ListenAddress> {
-  return new Promise((resolve, reject) => {
-    server.once('error', reject);
-    server.listen({ host, port }, () => {
-      server.off('error', reject);
-      resolve({ host, port: (server.address() as AddressInfo).port });
-    });
-  });
 }
 
 function closeServer(server: Server, graceMs: number): Promise<void> {

@@ -1,5 +1,5 @@
-import { createServer, type Server, type ServerResponse } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import { createServer, type ServerResponse } from 'node:http';
+import { listenOn } from './listen-on.ts';
 
 /**
  * What must be in order before a process is ready, by name: `config`, `store`. Ready when at least
@@ -61,9 +61,9 @@ export async function startHealthServer(options: HealthServerOptions): Promise<H
     },
   );
   server.maxConnections = 128;
-  await listen(server, options);
+  const port = await listenOn(server, { host: options.host, port: options.port });
   return {
-    port: (server.address() as AddressInfo).port,
+    port,
     close: () =>
       new Promise((resolve) => {
         server.close(() => resolve());
@@ -81,14 +81,4 @@ function answer(
   const body = stale === undefined ? state : { ...state, stale };
   response.writeHead(error === undefined ? 200 : 503, { 'Content-Type': 'application/json' });
   response.end(`${JSON.stringify(body)}\n`);
-}
-
-function listen(server: Server, { host, port }: HealthServerOptions): Promise<void> {
-  return new Promise((resolve, reject) => {
-    server.once('error', reject);
-    server.listen(port, host, () => {
-      server.off('error', reject);
-      resolve();
-    });
-  });
 }

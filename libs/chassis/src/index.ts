@@ -28,6 +28,7 @@ export type {
   UpstreamKeepaliveConfig,
 } from './config/gateway-config.ts';
 export { loadConfig, reloadPluginList } from './config/load-config.ts';
+export { listenOn } from './listen-on.ts';
 export { HealthState, startHealthServer } from './health-server.ts';
 export type { HealthServer, HealthServerOptions } from './health-server.ts';
 export { logFindings } from './log-findings.ts';

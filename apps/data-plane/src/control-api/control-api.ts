@@ -1,5 +1,5 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import { listenOn } from '@polygate/chassis';
 import type { LocalReply, Logger } from '@polygate/plugin-sdk';
 import { parseRequestTarget } from '../request/request-target.ts';
 import { makeLocalAnswer } from '../server/local-answer.ts';
@@ -38,8 +38,8 @@ export async function startControlApi(options: ControlApiOptions): Promise<Contr
     },
   );
   server.maxConnections = CONNECTIONS_MAX;
-  await listening(server, options);
-  return { port: (server.address() as AddressInfo).port, close: () => closed(server) };
+  const port = await listenOn(server, { host: options.host, port: options.port });
+  return { port, close: () => closed(server) };
 }
 
 async function serve(
@@ -67,16 +67,6 @@ async function replyTo(request: IncomingMessage, view: ControlView): Promise<Loc
   const reply = await dispatch({ method, path: target.path, accept: headers.accept }, view);
   const isJson = typeof reply.body === 'object' && !(reply.body instanceof Uint8Array);
   return isJson ? { ...reply, headers: { 'Content-Type': 'application/json' } } : reply;
-}
-
-function listening(server: Server, { host, port }: ControlApiOptions): Promise<void> {
-  const { promise, resolve, reject } = Promise.withResolvers<void>();
-  server.once('error', reject);
-  server.listen(port, host, () => {
-    server.off('error', reject);
-    resolve();
-  });
-  return promise;
 }
 
 function closed(server: Server): Promise<void> {

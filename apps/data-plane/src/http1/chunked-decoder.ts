@@ -17,6 +17,9 @@ export interface TrailerLimits {
   readonly trailersMax: number;
 }
 
+/** Of clients and of nodes. */
+export const TRAILER_LIMITS: TrailerLimits = { trailerBytesMax: 8192, trailersMax: 32 };
+
 /** More is needed. */
 const MORE = -1;
 /** The sink asked to stop. */

@@ -2,6 +2,7 @@ import type { ServerHttp2Stream } from 'node:http2';
 import { GatewayError } from '@polygate/plugin-sdk';
 import type { HeaderList } from '@polygate/plugin-sdk';
 import type { BodySink, RequestBody } from '../request/exchange.ts';
+import { requestBodyTooLarge } from '../request/request-body-too-large.ts';
 import { readTrailers } from './request-head.ts';
 
 /** Of a request whose head was also its end. */
@@ -53,7 +54,7 @@ export class Http2RequestBody implements RequestBody {
   readAll(bytesMax: number): Promise<Buffer> {
     return new Promise((resolve, reject) => {
       if (this.length !== undefined && this.length > bytesMax) {
-        reject(tooLarge(bytesMax));
+        reject(requestBodyTooLarge(bytesMax));
         return;
       }
       const chunks: Buffer[] = [];
@@ -63,7 +64,7 @@ export class Http2RequestBody implements RequestBody {
           size += chunk.length;
           if (size <= bytesMax) return chunks.push(chunk) > 0;
           this.#state = 'failed';
-          reject(tooLarge(bytesMax));
+          reject(requestBodyTooLarge(bytesMax));
           return false;
         },
         end: () => resolve(Buffer.concat(chunks, size)),
@@ -157,7 +158,7 @@ export class Http2RequestBody implements RequestBody {
     const { bytesMax } = this.#rules;
     if (this.bytesReceived > bytesMax) {
       this.#stream.pause();
-      this.#fail(tooLarge(bytesMax));
+      this.#fail(requestBodyTooLarge(bytesMax));
       return;
     }
     if (this.#sink?.write(chunk) === true) {
@@ -191,10 +192,6 @@ export class Http2RequestBody implements RequestBody {
     this.deadlineMs = Infinity;
     this.#sink?.fail(error);
   }
-}
-
-function tooLarge(bytesMax: number): GatewayError {
-  return new GatewayError('REQUEST_BODY_TOO_LARGE', `request body is over ${bytesMax} bytes`);
 }
 
 function emptyBody(present: boolean, length: number | undefined): RequestBody {

@@ -1,5 +1,5 @@
 import { createServer, type Server, type ServerResponse } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import { listenOn } from '@polygate/chassis';
 import type { Logger } from '@polygate/plugin-sdk';
 import { renderExposition } from './exposition.ts';
 import type { MetricSnapshot } from './metric-snapshot.ts';
@@ -53,8 +53,8 @@ export async function startMetricsExporter(
   });
   server.requestTimeout = REQUEST_TIMEOUT_MS;
   server.maxConnections = CONNECTIONS_MAX;
-  await listening(server, options);
-  return { port: (server.address() as AddressInfo).port, close: () => closed(server) };
+  const port = await listenOn(server, { host: options.host, port: options.port });
+  return { port, close: () => closed(server) };
 }
 
 function sharedScrape({
@@ -83,16 +83,6 @@ async function within<T>(work: Promise<T>, timeoutMs: number): Promise<T> {
 function answer(response: ServerResponse, status: number, body: string, type: string): void {
   response.writeHead(status, { 'Content-Type': type, 'Content-Length': Buffer.byteLength(body) });
   response.end(body);
-}
-
-function listening(server: Server, { host, port }: MetricsExporterOptions): Promise<void> {
-  const { promise, resolve, reject } = Promise.withResolvers<void>();
-  server.once('error', reject);
-  server.listen(port, host, () => {
-    server.off('error', reject);
-    resolve();
-  });
-  return promise;
 }
 
 function closed(server: Server): Promise<void> {

@@ -1,7 +1,7 @@
 import type { Socket } from 'node:net';
 import { GatewayError } from '@polygate/plugin-sdk';
 import type { GatewayErrorCode } from '@polygate/plugin-sdk';
-import { ChunkedDecoder } from '../http1/chunked-decoder.ts';
+import { ChunkedDecoder, TRAILER_LIMITS } from '../http1/chunked-decoder.ts';
 import { ResponseHeadParser } from '../http1/head-parser.ts';
 import { Http1Error } from '../http1/http1-error.ts';
 import { listen, resumeReading } from '../sockets/byte-socket.ts';
@@ -14,8 +14,6 @@ import { NodeTunnel } from './node-tunnel.ts';
 
 /** Answers before an answer: they are not held back for a client that does not read. */
 const INFORMATIONAL_MAX = 32;
-const TRAILER_LIMITS = { trailerBytesMax: 8192, trailersMax: 32 };
-
 export interface UpstreamConnectionOptions {
   readonly deadlines: Deadlines;
   readonly headLimits: ConstructorParameters<typeof ResponseHeadParser>[0];

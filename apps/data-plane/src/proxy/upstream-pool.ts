@@ -34,10 +34,6 @@ export class UpstreamPool implements ConnectionOwner {
     return this.#all.size === 0;
   }
 
-  get idleCount(): number {
-    return this.#idle.length;
-  }
-
   /** An idle connection, or a new one that is not connected yet. */
   take(): Http1UpstreamConnection {
     for (;;) {

@@ -1,7 +1,7 @@
 import type { Socket } from 'node:net';
 import type { Logger } from '@polygate/plugin-sdk';
 import type { HeadLimits } from '../http1/head-parser.ts';
-import type { Exchange, TlsSession } from '../request/exchange.ts';
+import type { Exchange } from '../request/exchange.ts';
 import type { Deadlines } from '../sockets/deadlines.ts';
 
 /** What all HTTP/1 connections of a worker have in common. */
@@ -40,9 +40,4 @@ export interface Refusal {
   readonly status: number;
   readonly reason: string;
   readonly clientAddress: string;
-}
-
-/** What a connection is, besides its bytes. */
-export interface ConnectionInfo {
-  readonly tls: TlsSession | undefined;
 }

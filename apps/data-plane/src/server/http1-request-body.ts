@@ -1,8 +1,6 @@
-import { GatewayError } from '@polygate/plugin-sdk';
-import { ChunkedDecoder } from '../http1/chunked-decoder.ts';
+import { ChunkedDecoder, TRAILER_LIMITS } from '../http1/chunked-decoder.ts';
 import type { BodySink, RequestBody } from '../request/exchange.ts';
-
-const TRAILER_LIMITS = { trailerBytesMax: 8192, trailersMax: 32 };
+import { requestBodyTooLarge } from '../request/request-body-too-large.ts';
 
 /** What the body needs of its connection. */
 export interface BodySource {
@@ -51,10 +49,6 @@ export class Http1RequestBody implements RequestBody {
     return !this.isRead && this.isFlowing;
   }
 
-  get hasSink(): boolean {
-    return this.#sink !== undefined;
-  }
-
   /** The rest is read and dropped: nobody wants it any more. */
   drop(): void {
     this.#sink = { write: () => true, end: () => undefined, fail: () => undefined };
@@ -94,8 +88,7 @@ export class Http1RequestBody implements RequestBody {
     if (to === from) return true;
     this.bytesRead += to - from;
     if (this.bytesRead > this.#bytesMax) {
-      const text = `request body is over ${this.#bytesMax} bytes`;
-      this.fail(new GatewayError('REQUEST_BODY_TOO_LARGE', text));
+      this.fail(requestBodyTooLarge(this.#bytesMax));
       return true;
     }
     const chunk = Buffer.from(buffer.subarray(from, to));
@@ -131,9 +124,9 @@ export class Http1RequestBody implements RequestBody {
 
   readAll(bytesMax: number): Promise<Buffer> {
     const { complete, length } = this;
-    const tooLarge = (): GatewayError =>
-      new GatewayError('REQUEST_BODY_TOO_LARGE', `request body is over ${bytesMax} bytes`);
-    if ((complete?.length ?? length ?? 0) > bytesMax) return Promise.reject(tooLarge());
+    if ((complete?.length ?? length ?? 0) > bytesMax) {
+      return Promise.reject(requestBodyTooLarge(bytesMax));
+    }
     if (complete !== undefined) return Promise.resolve(complete);
     return new Promise((resolve, reject) => {
       const chunks: Buffer[] = [];
@@ -142,7 +135,7 @@ export class Http1RequestBody implements RequestBody {
         write: (chunk) => {
           size += chunk.length;
           if (size <= bytesMax) chunks.push(chunk);
-          else this.fail(tooLarge());
+          else this.fail(requestBodyTooLarge(bytesMax));
           return true;
         },
         end: () => resolve(Buffer.concat(chunks, size)),

@@ -1,5 +1,6 @@
 import { createServer } from 'node:net';
-import type { AddressInfo, Server, Socket } from 'node:net';
+import type { Server, Socket } from 'node:net';
+import { listenOn } from '@polygate/chassis';
 import type { ListenAddress } from '@polygate/chassis';
 import type { WorkerTraffic } from '../metrics/gateway-metrics.ts';
 import type { TlsSession } from '../request/exchange.ts';
@@ -48,7 +49,7 @@ export async function startListeners(options: ListenersOptions): Promise<Gateway
   let listen: readonly Listener[];
   try {
     listen = await Promise.all(
-      servers.map((server, i) => listenOn(server, options.listen[i] as Listener)),
+      servers.map((server, i) => bind(server, options.listen[i] as Listener)),
     );
   } catch (error) {
     for (const server of servers) server.close();
@@ -161,14 +162,8 @@ class ConnectionSet {
   }
 }
 
-function listenOn(server: Server, listener: Listener): Promise<Listener> {
+async function bind(server: Server, listener: Listener): Promise<Listener> {
   const { host, port } = listener;
-  return new Promise((resolve, reject) => {
-    server.once('error', reject);
-    const options = { host, port, reusePort: process.platform === 'linux', backlog: 1024 };
-    server.listen(options, () => {
-      server.removeListener('error', reject);
-      resolve({ ...listener, port: (server.address() as AddressInfo).port });
-    });
-  });
+  const reusePort = process.platform === 'linux';
+  return { ...listener, port: await listenOn(server, { host, port, reusePort, backlog: 1024 }) };
 }
