@@ -129,6 +129,48 @@ export interface RunnerManagerConfig extends ServiceAddress {
   readonly callTimeoutMs: number;
   /** Calls of one worker that wait for an answer; more are refused. */
   readonly inFlightMax: number;
+  /** Of all runner managers, `address` alone where only one is named. Calls are spread over them. */
+  readonly addresses: readonly string[];
+}
+
+/** A pool of plugin runners. */
+export interface RunnerConfig {
+  /** `default` for what `ext-plugin` says. */
+  readonly name: string;
+  readonly source: RunnerCommand | RunnerSocket;
+  /** Names of its plugins: a conf entry of that name goes there; empty: those named to no runner. */
+  readonly plugins: readonly string[];
+  readonly instances: number;
+  /** What it sees of our environment: `NAME`, or `NAME=value`. */
+  readonly env: readonly string[];
+  /** Absolute. */
+  readonly cwd?: string;
+  /** Name or number; ours where there is none. */
+  readonly user?: string;
+  /** A new generation when the program's file changes. */
+  readonly watch: boolean;
+  /** Calls of one instance at a time; more wait. */
+  readonly inFlightMax?: number;
+  readonly memoryBytesMax?: number;
+  readonly filesMax?: number;
+  readonly callTimeoutMs?: number;
+  /** From the start of the process until it takes calls. */
+  readonly startTimeoutMs: number;
+  /** From SIGTERM to SIGKILL. */
+  readonly stopTimeoutMs: number;
+}
+
+/** Program and arguments, run without a shell. */
+export interface RunnerCommand {
+  readonly cmd: readonly string[];
+}
+
+/** Somebody else's process. */
+export interface RunnerSocket {
+  /** Absolute. */
+  readonly socketPath: string;
+  /** Whether an answer without the call's id is a failure: not where APISIX's test runners answer. */
+  readonly requiresReplyId: boolean;
 }
 
 export interface LimitsConfig {
@@ -190,6 +232,7 @@ export interface PolygateConfig {
   /** Absolute. Unix sockets. */
   readonly runDir: string;
   readonly runnerManager: RunnerManagerConfig;
+  readonly runners: readonly RunnerConfig[];
   /** The control stream, which the data plane dials. */
   readonly control: ServiceAddress;
   readonly admin: AdminLimitsConfig;
@@ -206,6 +249,10 @@ export interface PolygateConfig {
   readonly storeCheckIntervalMs: number;
   /** Whether data planes keep etcd's configuration in `dataDir`, to start without it. */
   readonly lastGoodSnapshot: boolean;
+  /** Absolute. Folders of plugins that users wrote. */
+  readonly pluginDirs: readonly string[];
+  /** Whether the serverless plugins run functions in JavaScript. */
+  readonly serverlessJavaScript: boolean;
 }
 
 export type LogLevel = 'debug' | 'info' | 'warn' | 'error';

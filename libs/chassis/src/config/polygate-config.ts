@@ -4,6 +4,7 @@ import { basename, dirname, join, resolve } from 'node:path';
 import type { PolygateConfig, ServiceAddress, TelemetryConfig } from './gateway-config.ts';
 import type { WrittenConfig } from './keys/known-keys.ts';
 import type { ReadContext } from './read-context.ts';
+import { readRunners } from './runners-config.ts';
 
 /** macOS has room for 104 bytes with the final zero, Linux for 108. */
 const SOCKET_PATH_BYTES_MAX = 103;
@@ -19,16 +20,19 @@ export function readPolygate(written: WrittenConfig, context: ReadContext): Poly
   const grace = ours.shutdown_grace_ms ?? written.nginx_config.worker_shutdown_timeout;
   const service = (name: 'runner_manager' | 'control', socket: string) =>
     readService(`polygate.${name}`, { ...ours[name], socket: join(runDir, socket) }, context);
+  const runnerManager = service('runner_manager', 'runner-manager.sock');
   return {
     dataDir:
       ours.data_dir === undefined ? join(dataBase, 'data') : resolve(configDir, ours.data_dir),
     runDir,
     runnerManager: {
-      ...service('runner_manager', 'runner-manager.sock'),
+      ...runnerManager,
       connectTimeoutMs: ours.runner_manager.connect_timeout_ms,
       callTimeoutMs: ours.runner_manager.call_timeout_ms,
       inFlightMax: ours.runner_manager.in_flight_max,
+      addresses: ours.runner_manager.addresses?.map(absoluteSocket) ?? [runnerManager.address],
     },
+    runners: readRunners(written, context),
     control: service('control', 'control.sock'),
     admin: {
       failedKeysMax: ours.admin.failed_keys_max,
@@ -59,6 +63,8 @@ export function readPolygate(written: WrittenConfig, context: ReadContext): Poly
     sample: ours.sample,
     storeCheckIntervalMs: ours.store_check_interval_ms,
     lastGoodSnapshot: ours.last_good_snapshot,
+    pluginDirs: ours.plugin_dirs.map((folder) => resolve(configDir, folder)),
+    serverlessJavaScript: ours.serverless_javascript,
   };
 }
 

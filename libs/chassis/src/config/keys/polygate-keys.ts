@@ -1,5 +1,15 @@
-import { flag, integer, oneOf, optionalSection, scalar, section, text } from './key-rules.ts';
-import { host, isHttpUrl, nginxSize, port, serviceAddress } from './value-rules.ts';
+import {
+  flag,
+  integer,
+  listOf,
+  oneOf,
+  optionalSection,
+  scalar,
+  section,
+  text,
+} from './key-rules.ts';
+import { requiredAddress, runner } from './runner-keys.ts';
+import { host, isHttpUrl, nginxSize, port, serviceAddress, texts } from './value-rules.ts';
 
 const ratio = scalar('a number from 0 to 1', 1, (value) =>
   typeof value === 'number' && value >= 0 && value <= 1 ? value : undefined,
@@ -16,7 +26,12 @@ export const POLYGATE = section({
     connect_timeout_ms: integer(1000, 1),
     call_timeout_ms: integer(60_000, 1),
     in_flight_max: integer(1024, 1),
+    addresses: listOf(requiredAddress, undefined, {
+      expects: 'a list of addresses',
+      itemsMin: 1,
+    }),
   }),
+  runners: listOf(runner, [], { expects: 'a list of runners' }),
   control: section({ listen: serviceAddress, address: serviceAddress }),
   admin: section({
     failed_keys_max: integer(20, 0, 1_000_000),
@@ -51,4 +66,6 @@ export const POLYGATE = section({
   sample: flag(false),
   store_check_interval_ms: integer(300_000, 0, 86_400_000),
   last_good_snapshot: flag(true),
+  plugin_dirs: texts([]),
+  serverless_javascript: flag(false),
 });

@@ -12,8 +12,10 @@ import {
   Client,
   type ClientDuplexStream,
   type ClientOptions,
+  type ClientReadableStream,
   type ClientUnaryCall,
   type handleBidiStreamingCall,
+  type handleServerStreamingCall,
   type handleUnaryCall,
   makeGenericClientConstructor,
   type Metadata,
@@ -63,6 +65,10 @@ export const RunnerState = {
   STOPPED: 4,
   /** MISCONFIGURED - The command cannot be run: not found or not executable. Nothing is retried. */
   MISCONFIGURED: 5,
+  /** CRASH_LOOP - Ends so often that it is tried at the longest interval only. */
+  CRASH_LOOP: 6,
+  /** DRAINING - Of an older generation: takes no new calls. */
+  DRAINING: 7,
   UNRECOGNIZED: -1,
 } as const;
 
@@ -75,6 +81,8 @@ export namespace RunnerState {
   export type BACKING_OFF = typeof RunnerState.BACKING_OFF;
   export type STOPPED = typeof RunnerState.STOPPED;
   export type MISCONFIGURED = typeof RunnerState.MISCONFIGURED;
+  export type CRASH_LOOP = typeof RunnerState.CRASH_LOOP;
+  export type DRAINING = typeof RunnerState.DRAINING;
   export type UNRECOGNIZED = typeof RunnerState.UNRECOGNIZED;
 }
 
@@ -89,12 +97,18 @@ export interface ConnectResponse {
 export interface DataPlaneFrame {
   /** Unique among the calls in flight on this stream. The answers carry the same number. */
   callId: number;
-  frame: { $case: "requestCall"; value: RequestCall } | { $case: "extraInfoAnswer"; value: ExtraInfoAnswer } | {
-    $case: "responseCall";
-    value: ResponseCall;
-  } | //
-  /** The client went away or the deadline passed: no answer is wanted any more. */
-  { $case: "cancelCall"; value: CancelCall } | undefined;
+  frame:
+    | { $case: "requestCall"; value: RequestCall }
+    | { $case: "extraInfoAnswer"; value: ExtraInfoAnswer }
+    | { $case: "responseCall"; value: ResponseCall }
+    | //
+    /** The client went away or the deadline passed: no answer is wanted any more. */
+    { $case: "cancelCall"; value: CancelCall }
+    | //
+    /** `call_id` is 0 with these two: they are not answered. */
+    { $case: "holdConf"; value: HoldConf }
+    | { $case: "releaseConf"; value: ReleaseConf }
+    | undefined;
 }
 
 export interface ManagerFrame {
@@ -122,6 +136,21 @@ export interface ConfReference {
   plugins: PluginConf[];
 }
 
+/**
+ * The data plane's configuration has this conf now: the manager gets its token ahead of the first call, keeps
+ * it fresh, and hands the conf to each new instance before that gets calls. A stream that ends releases
+ * all that it held.
+ */
+export interface HoldConf {
+  conf: ConfReference | undefined;
+  runner: string;
+}
+
+export interface ReleaseConf {
+  key: string;
+  runner: string;
+}
+
 /** A header or argument. `value` is absent for an argument without "=" and for "delete this one". */
 export interface Entry {
   name: string;
@@ -142,6 +171,30 @@ export interface RequestCall {
   /** W3C trace context of the calling span; empty when tracing is off. */
   traceparent: string;
   tracestate: string;
+  /** Name of the pool; empty stands for "default". */
+  runner: string;
+  /** What plugins of this conf asked for in earlier calls: the manager answers their questions itself. */
+  known:
+    | KnownInfo
+    | undefined;
+  /**
+   * Times the call may be sent again, to another instance where there is one, while no byte of an
+   * answer has come and the runner has asked nothing that is gone.
+   */
+  retries: number;
+}
+
+/** A question whose answer is in here does not go back to the data plane. */
+export interface KnownInfo {
+  /** An entry without value: there is no such variable. */
+  variables: Entry[];
+  /** Absent: ask. There may be a body all the same. */
+  requestBody?:
+    | Buffer
+    | undefined;
+  /** There is no request body: the question is answered with nothing. */
+  hasNoRequestBody: boolean;
+  responseBody?: Buffer | undefined;
 }
 
 export interface RequestResult {
@@ -208,6 +261,9 @@ export interface ResponseCall {
   timeoutMs: number;
   traceparent: string;
   tracestate: string;
+  runner: string;
+  known: KnownInfo | undefined;
+  retries: number;
 }
 
 export interface ResponseResult {
@@ -232,14 +288,118 @@ export interface ListRunnersResponse {
   runners: Runner[];
 }
 
+/** A pool of instances of one command, or of someone else's process behind an address. */
 export interface Runner {
+  /** "default" for `ext-plugin.cmd` and `ext-plugin.path_for_test`. */
   name: string;
+  /** The best of its instances' states. */
   state: RunnerState;
-  /** 0 where the manager did not start the process (`path_for_test`). */
+  /** 1 for the first; 0 where the manager did not start the process. */
+  generation: number;
+  /** Names that the configuration says its plugins have; empty: any. */
+  plugins: string[];
+  instances: RunnerInstance[];
+  callsInFlight: number;
+  callsWaiting: number;
+  /** Confs that data planes hold, and tokens that its instances have for them. */
+  confsHeld: number;
+  confTokens: number;
+  recentRestarts: RunnerRestart[];
+  /** Per conf's first plugin name: at most 256, the rest together under "". */
+  pluginCalls: PluginCalls[];
+  lastLines: RunnerLogLine[];
+}
+
+export interface RunnerInstance {
+  /** Number within its generation, from 0. */
+  index: number;
+  generation: number;
+  state: RunnerState;
+  /** 0 where the manager did not start the process. */
   pid: number;
   restarts: number;
   lastError: string;
   callsInFlight: number;
+  /** Milliseconds since 1970 when it became ready; 0: not yet. */
+  readySinceMs: number;
+  calls: number;
+}
+
+export interface RunnerRestart {
+  atMs: number;
+  index: number;
+  generation: number;
+  /** "exit code 1", "signal SIGKILL", "restart asked for", "command changed", "binary changed"… */
+  reason: string;
+}
+
+export interface PluginCalls {
+  plugin: string;
+  calls: number;
+  failures: number;
+  /** Microseconds, of the last minutes. */
+  p50Us: number;
+  p99Us: number;
+}
+
+export interface RestartRunnerRequest {
+  name: string;
+}
+
+export interface RestartRunnerResponse {
+  generation: number;
+}
+
+export interface WatchRunnerLogRequest {
+  name: string;
+}
+
+export interface WatchRunnerLogResponse {
+  line: RunnerLogLine | undefined;
+}
+
+export interface RunnerLogLine {
+  atMs: number;
+  index: number;
+  /** True: stderr. */
+  isError: boolean;
+  text: string;
+  /** Of a line that names one (W3C, 32 hex digits); empty otherwise. */
+  traceId: string;
+}
+
+export interface RecordCallsRequest {
+  runner: string;
+  /** Empty: of every plugin. */
+  plugin: string;
+  /** Only of calls with this trace id; empty: any. */
+  traceId: string;
+  failedOnly: boolean;
+  /** 1 to 1000. */
+  callsMax: number;
+}
+
+export interface RecordCallsResponse {
+  call: RecordedCall | undefined;
+}
+
+export interface RecordedCall {
+  runner: string;
+  atMs: number;
+  /** What the call's token stood for. */
+  conf: ConfReference | undefined;
+  frames: RecordedFrame[];
+  /** Empty: it went well. */
+  failure: string;
+}
+
+export interface RecordedFrame {
+  /** True: from the manager to the runner. */
+  isSent: boolean;
+  /** Since the call began. */
+  afterUs: number;
+  /** Header of 4 bytes and payload. */
+  frame: Buffer;
 }
 
 function createBaseConnectRequest(): ConnectRequest {
@@ -356,6 +516,12 @@ export const DataPlaneFrame: MessageFns<DataPlaneFrame> = {
       case "cancelCall":
         CancelCall.encode(message.frame.value, writer.uint32(42).fork()).join();
         break;
+      case "holdConf":
+        HoldConf.encode(message.frame.value, writer.uint32(50).fork()).join();
+        break;
+      case "releaseConf":
+        ReleaseConf.encode(message.frame.value, writer.uint32(58).fork()).join();
+        break;
     }
     return writer;
   },
@@ -411,6 +577,22 @@ export const DataPlaneFrame: MessageFns<DataPlaneFrame> = {
             }
 
             message.frame = { $case: "cancelCall", value: CancelCall.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 6: {
+            if (tag !== 50) {
+              break;
+            }
+
+            message.frame = { $case: "holdConf", value: HoldConf.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 7: {
+            if (tag !== 58) {
+              break;
+            }
+
+            message.frame = { $case: "releaseConf", value: ReleaseConf.decode(reader, reader.uint32()) };
             continue;
           }
         }
@@ -632,6 +814,120 @@ export const ConfReference: MessageFns<ConfReference> = {
   },
 };
 
+function createBaseHoldConf(): HoldConf {
+  return { conf: undefined, runner: "" };
+}
+
+export const HoldConf: MessageFns<HoldConf> = {
+  encode(message: HoldConf, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.conf !== undefined) {
+      ConfReference.encode(message.conf, writer.uint32(10).fork()).join();
+    }
+    if (message.runner !== "") {
+      writer.uint32(18).string(message.runner);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): HoldConf {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseHoldConf();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.conf = ConfReference.decode(reader, reader.uint32());
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.runner = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseReleaseConf(): ReleaseConf {
+  return { key: "", runner: "" };
+}
+
+export const ReleaseConf: MessageFns<ReleaseConf> = {
+  encode(message: ReleaseConf, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.key !== "") {
+      writer.uint32(10).string(message.key);
+    }
+    if (message.runner !== "") {
+      writer.uint32(18).string(message.runner);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ReleaseConf {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseReleaseConf();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.key = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.runner = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
 function createBaseEntry(): Entry {
   return { name: "", value: undefined };
 }
@@ -700,6 +996,9 @@ function createBaseRequestCall(): RequestCall {
     timeoutMs: 0,
     traceparent: "",
     tracestate: "",
+    runner: "",
+    known: undefined,
+    retries: 0,
   };
 }
 
@@ -731,6 +1030,15 @@ export const RequestCall: MessageFns<RequestCall> = {
     }
     if (message.tracestate !== "") {
       writer.uint32(74).string(message.tracestate);
+    }
+    if (message.runner !== "") {
+      writer.uint32(82).string(message.runner);
+    }
+    if (message.known !== undefined) {
+      KnownInfo.encode(message.known, writer.uint32(90).fork()).join();
+    }
+    if (message.retries !== 0) {
+      writer.uint32(96).uint32(message.retries);
     }
     return writer;
   },
@@ -818,6 +1126,109 @@ export const RequestCall: MessageFns<RequestCall> = {
             }
 
             message.tracestate = reader.string();
+            continue;
+          }
+          case 10: {
+            if (tag !== 82) {
+              break;
+            }
+
+            message.runner = reader.string();
+            continue;
+          }
+          case 11: {
+            if (tag !== 90) {
+              break;
+            }
+
+            message.known = KnownInfo.decode(reader, reader.uint32());
+            continue;
+          }
+          case 12: {
+            if (tag !== 96) {
+              break;
+            }
+
+            message.retries = reader.uint32();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseKnownInfo(): KnownInfo {
+  return { variables: [], requestBody: undefined, hasNoRequestBody: false, responseBody: undefined };
+}
+
+export const KnownInfo: MessageFns<KnownInfo> = {
+  encode(message: KnownInfo, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    for (const v of message.variables) {
+      Entry.encode(v!, writer.uint32(10).fork()).join();
+    }
+    if (message.requestBody !== undefined) {
+      writer.uint32(18).bytes(message.requestBody);
+    }
+    if (message.hasNoRequestBody !== false) {
+      writer.uint32(24).bool(message.hasNoRequestBody);
+    }
+    if (message.responseBody !== undefined) {
+      writer.uint32(34).bytes(message.responseBody);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): KnownInfo {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseKnownInfo();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.variables.push(Entry.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.requestBody = Buffer.from(reader.bytes());
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.hasNoRequestBody = reader.bool();
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.responseBody = Buffer.from(reader.bytes());
             continue;
           }
         }
@@ -1329,7 +1740,17 @@ export const ExtraInfoAnswer: MessageFns<ExtraInfoAnswer> = {
 };
 
 function createBaseResponseCall(): ResponseCall {
-  return { conf: undefined, status: 0, headers: [], timeoutMs: 0, traceparent: "", tracestate: "" };
+  return {
+    conf: undefined,
+    status: 0,
+    headers: [],
+    timeoutMs: 0,
+    traceparent: "",
+    tracestate: "",
+    runner: "",
+    known: undefined,
+    retries: 0,
+  };
 }
 
 export const ResponseCall: MessageFns<ResponseCall> = {
@@ -1351,6 +1772,15 @@ export const ResponseCall: MessageFns<ResponseCall> = {
     }
     if (message.tracestate !== "") {
       writer.uint32(50).string(message.tracestate);
+    }
+    if (message.runner !== "") {
+      writer.uint32(58).string(message.runner);
+    }
+    if (message.known !== undefined) {
+      KnownInfo.encode(message.known, writer.uint32(66).fork()).join();
+    }
+    if (message.retries !== 0) {
+      writer.uint32(72).uint32(message.retries);
     }
     return writer;
   },
@@ -1414,6 +1844,30 @@ export const ResponseCall: MessageFns<ResponseCall> = {
             }
 
             message.tracestate = reader.string();
+            continue;
+          }
+          case 7: {
+            if (tag !== 58) {
+              break;
+            }
+
+            message.runner = reader.string();
+            continue;
+          }
+          case 8: {
+            if (tag !== 66) {
+              break;
+            }
+
+            message.known = KnownInfo.decode(reader, reader.uint32());
+            continue;
+          }
+          case 9: {
+            if (tag !== 72) {
+              break;
+            }
+
+            message.retries = reader.uint32();
             continue;
           }
         }
@@ -1671,7 +2125,20 @@ export const ListRunnersResponse: MessageFns<ListRunnersResponse> = {
 };
 
 function createBaseRunner(): Runner {
-  return { name: "", state: 0, pid: 0, restarts: 0, lastError: "", callsInFlight: 0 };
+  return {
+    name: "",
+    state: 0,
+    generation: 0,
+    plugins: [],
+    instances: [],
+    callsInFlight: 0,
+    callsWaiting: 0,
+    confsHeld: 0,
+    confTokens: 0,
+    recentRestarts: [],
+    pluginCalls: [],
+    lastLines: [],
+  };
 }
 
 export const Runner: MessageFns<Runner> = {
@@ -1682,17 +2149,35 @@ export const Runner: MessageFns<Runner> = {
     if (message.state !== 0) {
       writer.uint32(16).int32(message.state);
     }
-    if (message.pid !== 0) {
-      writer.uint32(24).uint32(message.pid);
+    if (message.generation !== 0) {
+      writer.uint32(24).uint32(message.generation);
     }
-    if (message.restarts !== 0) {
-      writer.uint32(32).uint32(message.restarts);
+    for (const v of message.plugins) {
+      writer.uint32(34).string(v!);
     }
-    if (message.lastError !== "") {
-      writer.uint32(42).string(message.lastError);
+    for (const v of message.instances) {
+      RunnerInstance.encode(v!, writer.uint32(42).fork()).join();
     }
     if (message.callsInFlight !== 0) {
       writer.uint32(48).uint32(message.callsInFlight);
+    }
+    if (message.callsWaiting !== 0) {
+      writer.uint32(56).uint32(message.callsWaiting);
+    }
+    if (message.confsHeld !== 0) {
+      writer.uint32(64).uint32(message.confsHeld);
+    }
+    if (message.confTokens !== 0) {
+      writer.uint32(72).uint32(message.confTokens);
+    }
+    for (const v of message.recentRestarts) {
+      RunnerRestart.encode(v!, writer.uint32(82).fork()).join();
+    }
+    for (const v of message.pluginCalls) {
+      PluginCalls.encode(v!, writer.uint32(90).fork()).join();
+    }
+    for (const v of message.lastLines) {
+      RunnerLogLine.encode(v!, writer.uint32(98).fork()).join();
     }
     return writer;
   },
@@ -1731,15 +2216,15 @@ export const Runner: MessageFns<Runner> = {
               break;
             }
 
-            message.pid = reader.uint32();
+            message.generation = reader.uint32();
             continue;
           }
           case 4: {
-            if (tag !== 32) {
+            if (tag !== 34) {
               break;
             }
 
-            message.restarts = reader.uint32();
+            message.plugins.push(reader.string());
             continue;
           }
           case 5: {
@@ -1747,7 +2232,7 @@ export const Runner: MessageFns<Runner> = {
               break;
             }
 
-            message.lastError = reader.string();
+            message.instances.push(RunnerInstance.decode(reader, reader.uint32()));
             continue;
           }
           case 6: {
@@ -1756,6 +2241,935 @@ export const Runner: MessageFns<Runner> = {
             }
 
             message.callsInFlight = reader.uint32();
+            continue;
+          }
+          case 7: {
+            if (tag !== 56) {
+              break;
+            }
+
+            message.callsWaiting = reader.uint32();
+            continue;
+          }
+          case 8: {
+            if (tag !== 64) {
+              break;
+            }
+
+            message.confsHeld = reader.uint32();
+            continue;
+          }
+          case 9: {
+            if (tag !== 72) {
+              break;
+            }
+
+            message.confTokens = reader.uint32();
+            continue;
+          }
+          case 10: {
+            if (tag !== 82) {
+              break;
+            }
+
+            message.recentRestarts.push(RunnerRestart.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 11: {
+            if (tag !== 90) {
+              break;
+            }
+
+            message.pluginCalls.push(PluginCalls.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 12: {
+            if (tag !== 98) {
+              break;
+            }
+
+            message.lastLines.push(RunnerLogLine.decode(reader, reader.uint32()));
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseRunnerInstance(): RunnerInstance {
+  return {
+    index: 0,
+    generation: 0,
+    state: 0,
+    pid: 0,
+    restarts: 0,
+    lastError: "",
+    callsInFlight: 0,
+    readySinceMs: 0,
+    calls: 0,
+  };
+}
+
+export const RunnerInstance: MessageFns<RunnerInstance> = {
+  encode(message: RunnerInstance, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.index !== 0) {
+      writer.uint32(8).uint32(message.index);
+    }
+    if (message.generation !== 0) {
+      writer.uint32(16).uint32(message.generation);
+    }
+    if (message.state !== 0) {
+      writer.uint32(24).int32(message.state);
+    }
+    if (message.pid !== 0) {
+      writer.uint32(32).uint32(message.pid);
+    }
+    if (message.restarts !== 0) {
+      writer.uint32(40).uint32(message.restarts);
+    }
+    if (message.lastError !== "") {
+      writer.uint32(50).string(message.lastError);
+    }
+    if (message.callsInFlight !== 0) {
+      writer.uint32(56).uint32(message.callsInFlight);
+    }
+    if (message.readySinceMs !== 0) {
+      writer.uint32(64).uint64(message.readySinceMs);
+    }
+    if (message.calls !== 0) {
+      writer.uint32(72).uint64(message.calls);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): RunnerInstance {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseRunnerInstance();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.index = reader.uint32();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.generation = reader.uint32();
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.state = reader.int32() as any;
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.pid = reader.uint32();
+            continue;
+          }
+          case 5: {
+            if (tag !== 40) {
+              break;
+            }
+
+            message.restarts = reader.uint32();
+            continue;
+          }
+          case 6: {
+            if (tag !== 50) {
+              break;
+            }
+
+            message.lastError = reader.string();
+            continue;
+          }
+          case 7: {
+            if (tag !== 56) {
+              break;
+            }
+
+            message.callsInFlight = reader.uint32();
+            continue;
+          }
+          case 8: {
+            if (tag !== 64) {
+              break;
+            }
+
+            message.readySinceMs = longToNumber(reader.uint64());
+            continue;
+          }
+          case 9: {
+            if (tag !== 72) {
+              break;
+            }
+
+            message.calls = longToNumber(reader.uint64());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseRunnerRestart(): RunnerRestart {
+  return { atMs: 0, index: 0, generation: 0, reason: "" };
+}
+
+export const RunnerRestart: MessageFns<RunnerRestart> = {
+  encode(message: RunnerRestart, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.atMs !== 0) {
+      writer.uint32(8).uint64(message.atMs);
+    }
+    if (message.index !== 0) {
+      writer.uint32(16).uint32(message.index);
+    }
+    if (message.generation !== 0) {
+      writer.uint32(24).uint32(message.generation);
+    }
+    if (message.reason !== "") {
+      writer.uint32(34).string(message.reason);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): RunnerRestart {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseRunnerRestart();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.atMs = longToNumber(reader.uint64());
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.index = reader.uint32();
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.generation = reader.uint32();
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.reason = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBasePluginCalls(): PluginCalls {
+  return { plugin: "", calls: 0, failures: 0, p50Us: 0, p99Us: 0 };
+}
+
+export const PluginCalls: MessageFns<PluginCalls> = {
+  encode(message: PluginCalls, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.plugin !== "") {
+      writer.uint32(10).string(message.plugin);
+    }
+    if (message.calls !== 0) {
+      writer.uint32(16).uint64(message.calls);
+    }
+    if (message.failures !== 0) {
+      writer.uint32(24).uint64(message.failures);
+    }
+    if (message.p50Us !== 0) {
+      writer.uint32(32).uint32(message.p50Us);
+    }
+    if (message.p99Us !== 0) {
+      writer.uint32(40).uint32(message.p99Us);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): PluginCalls {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBasePluginCalls();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.plugin = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.calls = longToNumber(reader.uint64());
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.failures = longToNumber(reader.uint64());
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.p50Us = reader.uint32();
+            continue;
+          }
+          case 5: {
+            if (tag !== 40) {
+              break;
+            }
+
+            message.p99Us = reader.uint32();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseRestartRunnerRequest(): RestartRunnerRequest {
+  return { name: "" };
+}
+
+export const RestartRunnerRequest: MessageFns<RestartRunnerRequest> = {
+  encode(message: RestartRunnerRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.name !== "") {
+      writer.uint32(10).string(message.name);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): RestartRunnerRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseRestartRunnerRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.name = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseRestartRunnerResponse(): RestartRunnerResponse {
+  return { generation: 0 };
+}
+
+export const RestartRunnerResponse: MessageFns<RestartRunnerResponse> = {
+  encode(message: RestartRunnerResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.generation !== 0) {
+      writer.uint32(8).uint32(message.generation);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): RestartRunnerResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseRestartRunnerResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.generation = reader.uint32();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseWatchRunnerLogRequest(): WatchRunnerLogRequest {
+  return { name: "" };
+}
+
+export const WatchRunnerLogRequest: MessageFns<WatchRunnerLogRequest> = {
+  encode(message: WatchRunnerLogRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.name !== "") {
+      writer.uint32(10).string(message.name);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): WatchRunnerLogRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseWatchRunnerLogRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.name = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseWatchRunnerLogResponse(): WatchRunnerLogResponse {
+  return { line: undefined };
+}
+
+export const WatchRunnerLogResponse: MessageFns<WatchRunnerLogResponse> = {
+  encode(message: WatchRunnerLogResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.line !== undefined) {
+      RunnerLogLine.encode(message.line, writer.uint32(10).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): WatchRunnerLogResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseWatchRunnerLogResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.line = RunnerLogLine.decode(reader, reader.uint32());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseRunnerLogLine(): RunnerLogLine {
+  return { atMs: 0, index: 0, isError: false, text: "", traceId: "" };
+}
+
+export const RunnerLogLine: MessageFns<RunnerLogLine> = {
+  encode(message: RunnerLogLine, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.atMs !== 0) {
+      writer.uint32(8).uint64(message.atMs);
+    }
+    if (message.index !== 0) {
+      writer.uint32(16).uint32(message.index);
+    }
+    if (message.isError !== false) {
+      writer.uint32(24).bool(message.isError);
+    }
+    if (message.text !== "") {
+      writer.uint32(34).string(message.text);
+    }
+    if (message.traceId !== "") {
+      writer.uint32(42).string(message.traceId);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): RunnerLogLine {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseRunnerLogLine();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.atMs = longToNumber(reader.uint64());
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.index = reader.uint32();
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.isError = reader.bool();
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.text = reader.string();
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.traceId = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseRecordCallsRequest(): RecordCallsRequest {
+  return { runner: "", plugin: "", traceId: "", failedOnly: false, callsMax: 0 };
+}
+
+export const RecordCallsRequest: MessageFns<RecordCallsRequest> = {
+  encode(message: RecordCallsRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.runner !== "") {
+      writer.uint32(10).string(message.runner);
+    }
+    if (message.plugin !== "") {
+      writer.uint32(18).string(message.plugin);
+    }
+    if (message.traceId !== "") {
+      writer.uint32(26).string(message.traceId);
+    }
+    if (message.failedOnly !== false) {
+      writer.uint32(32).bool(message.failedOnly);
+    }
+    if (message.callsMax !== 0) {
+      writer.uint32(40).uint32(message.callsMax);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): RecordCallsRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseRecordCallsRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.runner = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.plugin = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.traceId = reader.string();
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.failedOnly = reader.bool();
+            continue;
+          }
+          case 5: {
+            if (tag !== 40) {
+              break;
+            }
+
+            message.callsMax = reader.uint32();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseRecordCallsResponse(): RecordCallsResponse {
+  return { call: undefined };
+}
+
+export const RecordCallsResponse: MessageFns<RecordCallsResponse> = {
+  encode(message: RecordCallsResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.call !== undefined) {
+      RecordedCall.encode(message.call, writer.uint32(10).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): RecordCallsResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseRecordCallsResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.call = RecordedCall.decode(reader, reader.uint32());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseRecordedCall(): RecordedCall {
+  return { runner: "", atMs: 0, conf: undefined, frames: [], failure: "" };
+}
+
+export const RecordedCall: MessageFns<RecordedCall> = {
+  encode(message: RecordedCall, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.runner !== "") {
+      writer.uint32(10).string(message.runner);
+    }
+    if (message.atMs !== 0) {
+      writer.uint32(16).uint64(message.atMs);
+    }
+    if (message.conf !== undefined) {
+      ConfReference.encode(message.conf, writer.uint32(26).fork()).join();
+    }
+    for (const v of message.frames) {
+      RecordedFrame.encode(v!, writer.uint32(34).fork()).join();
+    }
+    if (message.failure !== "") {
+      writer.uint32(42).string(message.failure);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): RecordedCall {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseRecordedCall();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.runner = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.atMs = longToNumber(reader.uint64());
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.conf = ConfReference.decode(reader, reader.uint32());
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.frames.push(RecordedFrame.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.failure = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseRecordedFrame(): RecordedFrame {
+  return { isSent: false, afterUs: 0, frame: Buffer.alloc(0) };
+}
+
+export const RecordedFrame: MessageFns<RecordedFrame> = {
+  encode(message: RecordedFrame, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.isSent !== false) {
+      writer.uint32(8).bool(message.isSent);
+    }
+    if (message.afterUs !== 0) {
+      writer.uint32(16).uint32(message.afterUs);
+    }
+    if (message.frame.length !== 0) {
+      writer.uint32(26).bytes(message.frame);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): RecordedFrame {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseRecordedFrame();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.isSent = reader.bool();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.afterUs = reader.uint32();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.frame = Buffer.from(reader.bytes());
             continue;
           }
         }
@@ -1796,6 +3210,47 @@ export const RunnerServiceService = {
     responseSerialize: (value: ListRunnersResponse): Buffer => Buffer.from(ListRunnersResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): ListRunnersResponse => ListRunnersResponse.decode(value),
   },
+  /**
+   * Replaces the instances of a runner by a new generation, without failing a call: starts it, waits
+   * until it is ready, hands it all live confs, shifts the traffic, then drains and stops the old one.
+   * Answers when the new one has the traffic. NOT_FOUND: no such runner. FAILED_PRECONDITION: nobody
+   * started it (an address), or the new generation did not become ready; the old one goes on.
+   */
+  restartRunner: {
+    path: "/polygate.runner.v1.RunnerService/RestartRunner" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: RestartRunnerRequest): Buffer => Buffer.from(RestartRunnerRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): RestartRunnerRequest => RestartRunnerRequest.decode(value),
+    responseSerialize: (value: RestartRunnerResponse): Buffer =>
+      Buffer.from(RestartRunnerResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): RestartRunnerResponse => RestartRunnerResponse.decode(value),
+  },
+  /** What a runner has written lately, then what it writes, until the caller hangs up. */
+  watchRunnerLog: {
+    path: "/polygate.runner.v1.RunnerService/WatchRunnerLog" as const,
+    requestStream: false as const,
+    responseStream: true as const,
+    requestSerialize: (value: WatchRunnerLogRequest): Buffer =>
+      Buffer.from(WatchRunnerLogRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): WatchRunnerLogRequest => WatchRunnerLogRequest.decode(value),
+    responseSerialize: (value: WatchRunnerLogResponse): Buffer =>
+      Buffer.from(WatchRunnerLogResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): WatchRunnerLogResponse => WatchRunnerLogResponse.decode(value),
+  },
+  /**
+   * Exact frames of calls, as they pass between the manager and a runner, for `tools/replay`. Ends by
+   * itself after `calls_max` calls; until then it costs only the calls that are chosen.
+   */
+  recordCalls: {
+    path: "/polygate.runner.v1.RunnerService/RecordCalls" as const,
+    requestStream: false as const,
+    responseStream: true as const,
+    requestSerialize: (value: RecordCallsRequest): Buffer => Buffer.from(RecordCallsRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): RecordCallsRequest => RecordCallsRequest.decode(value),
+    responseSerialize: (value: RecordCallsResponse): Buffer => Buffer.from(RecordCallsResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): RecordCallsResponse => RecordCallsResponse.decode(value),
+  },
 } as const;
 
 export interface RunnerServiceServer extends UntypedServiceImplementation {
@@ -1806,6 +3261,20 @@ export interface RunnerServiceServer extends UntypedServiceImplementation {
   connect: handleBidiStreamingCall<ConnectRequest, ConnectResponse>;
   /** State of every runner the manager supervises. */
   listRunners: handleUnaryCall<ListRunnersRequest, ListRunnersResponse>;
+  /**
+   * Replaces the instances of a runner by a new generation, without failing a call: starts it, waits
+   * until it is ready, hands it all live confs, shifts the traffic, then drains and stops the old one.
+   * Answers when the new one has the traffic. NOT_FOUND: no such runner. FAILED_PRECONDITION: nobody
+   * started it (an address), or the new generation did not become ready; the old one goes on.
+   */
+  restartRunner: handleUnaryCall<RestartRunnerRequest, RestartRunnerResponse>;
+  /** What a runner has written lately, then what it writes, until the caller hangs up. */
+  watchRunnerLog: handleServerStreamingCall<WatchRunnerLogRequest, WatchRunnerLogResponse>;
+  /**
+   * Exact frames of calls, as they pass between the manager and a runner, for `tools/replay`. Ends by
+   * itself after `calls_max` calls; until then it costs only the calls that are chosen.
+   */
+  recordCalls: handleServerStreamingCall<RecordCallsRequest, RecordCallsResponse>;
 }
 
 export interface RunnerServiceClient extends Client {
@@ -1832,6 +3301,47 @@ export interface RunnerServiceClient extends Client {
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: ListRunnersResponse) => void,
   ): ClientUnaryCall;
+  /**
+   * Replaces the instances of a runner by a new generation, without failing a call: starts it, waits
+   * until it is ready, hands it all live confs, shifts the traffic, then drains and stops the old one.
+   * Answers when the new one has the traffic. NOT_FOUND: no such runner. FAILED_PRECONDITION: nobody
+   * started it (an address), or the new generation did not become ready; the old one goes on.
+   */
+  restartRunner(
+    request: RestartRunnerRequest,
+    callback: (error: ServiceError | null, response: RestartRunnerResponse) => void,
+  ): ClientUnaryCall;
+  restartRunner(
+    request: RestartRunnerRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: RestartRunnerResponse) => void,
+  ): ClientUnaryCall;
+  restartRunner(
+    request: RestartRunnerRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: RestartRunnerResponse) => void,
+  ): ClientUnaryCall;
+  /** What a runner has written lately, then what it writes, until the caller hangs up. */
+  watchRunnerLog(
+    request: WatchRunnerLogRequest,
+    options?: Partial<CallOptions>,
+  ): ClientReadableStream<WatchRunnerLogResponse>;
+  watchRunnerLog(
+    request: WatchRunnerLogRequest,
+    metadata?: Metadata,
+    options?: Partial<CallOptions>,
+  ): ClientReadableStream<WatchRunnerLogResponse>;
+  /**
+   * Exact frames of calls, as they pass between the manager and a runner, for `tools/replay`. Ends by
+   * itself after `calls_max` calls; until then it costs only the calls that are chosen.
+   */
+  recordCalls(request: RecordCallsRequest, options?: Partial<CallOptions>): ClientReadableStream<RecordCallsResponse>;
+  recordCalls(
+    request: RecordCallsRequest,
+    metadata?: Metadata,
+    options?: Partial<CallOptions>,
+  ): ClientReadableStream<RecordCallsResponse>;
 }
 
 export const RunnerServiceClient = makeGenericClientConstructor(
@@ -1842,6 +3352,17 @@ export const RunnerServiceClient = makeGenericClientConstructor(
   service: typeof RunnerServiceService;
   serviceName: string;
 };
+
+function longToNumber(int64: { toString(): string }): number {
+  const num = globalThis.Number(int64.toString());
+  if (num > globalThis.Number.MAX_SAFE_INTEGER) {
+    throw new globalThis.Error("Value is larger than Number.MAX_SAFE_INTEGER");
+  }
+  if (num < globalThis.Number.MIN_SAFE_INTEGER) {
+    throw new globalThis.Error("Value is smaller than Number.MIN_SAFE_INTEGER");
+  }
+  return num;
+}
 
 export interface MessageFns<T> {
   encode(message: T, writer?: BinaryWriter): BinaryWriter;
