@@ -1,4 +1,5 @@
 import type { RunOptions } from '../run-scenario.ts';
+import { measureConfigScale } from './config-scale.ts';
 import { measureIdleConnections } from './idle-connections.ts';
 import { measureManyRoutes } from './many-routes.ts';
 import { measureRouteTable } from './route-table.ts';
@@ -18,6 +19,7 @@ const FIGURES: Readonly<Record<string, MeasureFigures>> = {
   'route-table': measureRouteTable,
   'many-routes': measureManyRoutes,
   'idle-connections': measureIdleConnections,
+  'config-scale': measureConfigScale,
 };
 
 export const FIGURE_NAMES = Object.keys(FIGURES);
