@@ -1,3 +1,5 @@
+import { addToHash, emptyHash, TextTable } from './text-table.ts';
+
 const OVERLAY_ENTRIES_MAX = 512;
 /** Up to this size copying it all is quick, and every lookup is spared a probe. */
 const SMALL_BASE_ENTRIES_MAX = 4096;
@@ -7,16 +9,16 @@ const SMALL_BASE_ENTRIES_MAX = 4096;
  * changes. A lookup costs two probes; a change copies the overlay, and now and then the base.
  */
 export class LayeredMap<V> {
-  readonly #base: ReadonlyMap<string, V>;
+  readonly #base: TextTable<V>;
   readonly #overlay: ReadonlyMap<string, V | undefined>;
 
-  private constructor(base: ReadonlyMap<string, V>, overlay: ReadonlyMap<string, V | undefined>) {
+  private constructor(base: TextTable<V>, overlay: ReadonlyMap<string, V | undefined>) {
     this.#base = base;
     this.#overlay = overlay;
   }
 
   static empty<V>(): LayeredMap<V> {
-    return new LayeredMap<V>(new Map(), new Map());
+    return new LayeredMap<V>(TextTable.empty(), new Map());
   }
 
   get isEmpty(): boolean {
@@ -24,8 +26,17 @@ export class LayeredMap<V> {
   }
 
   get(key: string): V | undefined {
-    if (this.#overlay.size > 0 && this.#overlay.has(key)) return this.#overlay.get(key);
-    return this.#base.get(key);
+    if (this.isEmpty) return undefined;
+    return this.getBeginning(key, key.length, addToHash(emptyHash(), key, 0, key.length));
+  }
+
+  /** By the first `length` characters of `text`; `hash` is theirs, by `addToHash`. */
+  getBeginning(text: string, length: number, hash: number): V | undefined {
+    if (this.#overlay.size > 0) {
+      const key = text.slice(0, length);
+      if (this.#overlay.has(key)) return this.#overlay.get(key);
+    }
+    return this.#base.find(text, length, hash);
   }
 
   /** A copy with these changes; a value of undefined removes the key. */
@@ -36,11 +47,6 @@ export class LayeredMap<V> {
     const isSmall = this.#base.size <= SMALL_BASE_ENTRIES_MAX;
     if (!isSmall && overlay.size <= OVERLAY_ENTRIES_MAX) return new LayeredMap(this.#base, overlay);
 
-    const base = new Map(this.#base);
-    for (const [key, value] of overlay) {
-      if (value === undefined) base.delete(key);
-      else base.set(key, value);
-    }
-    return new LayeredMap(base, new Map<string, V | undefined>());
+    return new LayeredMap(this.#base.with(overlay), new Map<string, V | undefined>());
   }
 }

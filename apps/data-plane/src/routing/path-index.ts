@@ -1,6 +1,7 @@
 import { LayeredMap } from './layered-map.ts';
 import { candidatePasses, compareCandidates } from './route-request.ts';
 import type { RouteCandidate, RouteRequest } from './route-request.ts';
+import { addToHash, emptyHash } from './text-table.ts';
 
 /** A candidate that comes or goes. */
 export interface CandidateChange<T> {
@@ -105,9 +106,12 @@ class ManyPaths<T> implements PathIndex<T> {
     const { path } = request;
     const found = firstPassing(this.#exact.get(path), request);
     if (found !== undefined) return found;
-    for (const { length } of this.#prefixLengths) {
-      if (length > path.length) continue;
-      const match = firstPassing(this.#prefixes.get(path.slice(0, length)), request);
+    const lengths = this.#prefixLengths;
+    const longest = hashPrefixes(path, lengths);
+    for (let i = longest; i < lengths.length; i++) {
+      const { length } = lengths[i] as PrefixLength;
+      const candidates = this.#prefixes.getBeginning(path, length, prefixHashes[i] as number);
+      const match = firstPassing(candidates, request);
       if (match !== undefined) return match;
     }
     return undefined;
@@ -151,6 +155,23 @@ class ManyPaths<T> implements PathIndex<T> {
       size,
     });
   }
+}
+
+/** By place in the list of lengths: those of the path that was looked at last. */
+const prefixHashes: number[] = [];
+
+/** Hashes the path's beginnings in one pass. The place of the longest that the path has. */
+function hashPrefixes(path: string, lengths: readonly PrefixLength[]): number {
+  let hash = emptyHash();
+  let from = 0;
+  for (let i = lengths.length - 1; i >= 0; i--) {
+    const { length } = lengths[i] as PrefixLength;
+    if (length > path.length) return i + 1;
+    hash = addToHash(hash, path, from, length);
+    prefixHashes[i] = hash;
+    from = length;
+  }
+  return 0;
 }
 
 function firstPassing<T>(
