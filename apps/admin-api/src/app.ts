@@ -25,6 +25,8 @@ import { ResourceHandler } from './resource-handler.ts';
 import { openApiRoute } from './openapi/openapi-route.ts';
 import { dispatchResources } from './routes/dispatch-resources.ts';
 import { namedRoutes } from './routes/named-routes.ts';
+import type { RunnerManagers } from './runners/runner-managers.ts';
+import { runnerRoutes } from './runners/runner-routes.ts';
 import { standaloneRoutes } from './standalone/standalone-routes.ts';
 import { StandaloneConfigs } from './standalone/standalone-configs.ts';
 import { transactionRoutes } from './transactions/transaction-routes.ts';
@@ -42,6 +44,7 @@ export interface AppOptions {
   readonly auditLog: Logger;
   readonly plugins: PluginSets;
   readonly control: ControlService;
+  readonly runnerManagers: RunnerManagers;
   /** Undefined: nobody needs a key. */
   readonly keyRing: KeyRing | undefined;
   readonly tracer: Tracer | undefined;
@@ -81,6 +84,8 @@ export function createApp(options: AppOptions): Koa<AdminState> {
     }),
   );
   app.use(explainRoutes(control));
+  const { runnerManagers, auditLog } = options;
+  app.use(runnerRoutes({ managers: runnerManagers, auditLog }));
   if (standaloneStore !== undefined) {
     const configs = new StandaloneConfigs({ store: standaloneStore, plugins, rules });
     app.use(standaloneRoutes({ configs, plugins, rules }));

@@ -11,6 +11,7 @@ import {
   listenOn,
 } from '@polygate/chassis';
 import { type ConfigStore, MemoryStore } from '@polygate/config-store';
+import { configuredDefinitions } from '@polygate/plugin-sdk';
 import type { Logger } from '@polygate/plugin-sdk';
 import { PLUGIN_DEFINITIONS } from '@polygate/plugins/definitions';
 import { controlService, startGrpcServer } from '@polygate/rpc';
@@ -20,6 +21,7 @@ import { encryptedStore } from './store/encrypted-store.ts';
 import { ControlService } from './control/control-service.ts';
 import type { PluginNames } from './plugins/plugin-set.ts';
 import { PluginSets } from './plugins/plugin-sets.ts';
+import { RunnerManagers } from './runners/runner-managers.ts';
 
 export interface AdminApiOptions {
   readonly config: GatewayConfig;
@@ -62,7 +64,7 @@ export async function startAdminApi(options: AdminApiOptions): Promise<AdminApi>
   const standaloneStore = options.store instanceof MemoryStore ? options.store : undefined;
   warnOfPublicKeyring(config, log);
   const plugins = new PluginSets({
-    definitions: PLUGIN_DEFINITIONS,
+    definitions: configuredDefinitions(PLUGIN_DEFINITIONS, config.pluginSettings),
     initial: config,
     load: async () => loadPluginList(),
     store,
@@ -77,7 +79,18 @@ export async function startAdminApi(options: AdminApiOptions): Promise<AdminApi>
   const { logFormat: format } = config.polygate;
   const auditLog =
     options.auditLog ?? createLogger({ level: 'info', format, service: 'admin-api' });
-  const app = createApp({ config, ...stores, log, auditLog, plugins, control, keyRing, tracer });
+  const runnerManagers = new RunnerManagers(config.polygate.runnerManager.addresses);
+  const app = createApp({
+    config,
+    ...stores,
+    log,
+    auditLog,
+    plugins,
+    control,
+    runnerManagers,
+    keyRing,
+    tracer,
+  });
 
   const handle = app.callback();
   const server = await makeServer(config.admin, (request, response) => {
@@ -103,6 +116,7 @@ export async function startAdminApi(options: AdminApiOptions): Promise<AdminApi>
     checkStore: async () => void (await store.get('/plugins')),
     stop: async (graceMs = config.polygate.shutdownGraceMs) => {
       control.close();
+      runnerManagers.close();
       await Promise.all([closeServer(server, graceMs), grpc.stop(graceMs), corrected]);
     },
   };

@@ -4,6 +4,7 @@ export interface CallErrorFacts {
   readonly tokenUnknown?: boolean;
   readonly tokenDoubtful?: boolean;
   readonly connectionStale?: boolean;
+  readonly resendable?: boolean;
   readonly cause?: unknown;
 }
 
@@ -17,6 +18,8 @@ export class CallError extends Error {
   readonly tokenDoubtful: boolean;
   /** A pooled connection had died before the runner answered anything: a fresh one may help. */
   readonly connectionStale: boolean;
+  /** No byte of an answer had come. */
+  readonly resendable: boolean;
 
   constructor(reason: FailureReason, message: string, facts: CallErrorFacts = {}) {
     super(message, facts.cause === undefined ? undefined : { cause: facts.cause });
@@ -24,6 +27,7 @@ export class CallError extends Error {
     this.tokenUnknown = facts.tokenUnknown ?? false;
     this.tokenDoubtful = facts.tokenDoubtful ?? false;
     this.connectionStale = facts.connectionStale ?? false;
+    this.resendable = facts.resendable ?? reason === FailureReason.UNAVAILABLE;
   }
 
   /** Anything else than a CallError is a mistake of ours and says so. */

@@ -60,6 +60,30 @@ test('the service reads config.yaml, serves calls, and at SIGTERM ends its runne
   expect(() => process.kill(pid, 0)).toThrow('ESRCH');
 });
 
+test('SIGHUP takes over the runners of the changed file, a broken file changes nothing', async () => {
+  const directory = temporaryDirectory();
+  const address = `unix:${join(directory, 'run', 'm.sock')}`;
+  const polygate = { run_dir: join(directory, 'run'), runner_manager: { listen: address } };
+  const child = start({ polygate }, directory);
+  let told = '';
+  child.stderr?.on('data', (text: Buffer) => (told += text.toString()));
+  await vi.waitFor(async () => expect(await checkHealth({ address })).toBe(true), waitFor);
+  const caller = new StreamCaller(address);
+  cleanups.push(() => caller.close());
+  const runners = [{ name: 'fake', cmd: fakeRunnerCommand('continue') }];
+  const file = join(directory, 'config.yaml');
+  writeFileSync(file, JSON.stringify({ polygate: { ...polygate, runners } }));
+  child.kill('SIGHUP');
+  const answers = async (): Promise<void> => {
+    expect(actionOf(await caller.request({ runner: 'fake' })).$case).toBe('continue');
+  };
+  await vi.waitFor(answers, waitFor);
+  writeFileSync(file, 'polygate: {runners: no list}');
+  child.kill('SIGHUP');
+  await vi.waitFor(() => expect(told).toContain('configuration not taken over'), waitFor);
+  await answers();
+});
+
 test('a configuration that is wrong is told, and ends with code 1', async () => {
   const child = start({ 'ext-plugin': { cmd: 'not a list' } }, temporaryDirectory());
   let told = '';

@@ -6,9 +6,10 @@ import {
   runMain,
   runUntilStopped,
   startTelemetry,
+  type Logger,
 } from '@polygate/chassis';
 import { managerOptionsFrom } from './manager-options.ts';
-import { startRunnerManager } from './runner-manager.ts';
+import { startRunnerManager, type RunnerManager } from './runner-manager.ts';
 
 await runMain('runner-manager', async (configFile) => {
   const config = loadConfig(configFile);
@@ -16,8 +17,10 @@ await runMain('runner-manager', async (configFile) => {
   const log = createLogger({ level, format: polygate.logFormat, service: 'runner-manager' });
   logFindings(config, log);
   const telemetry = await startTelemetry(polygate.telemetry, 'runner-manager', log);
-  const manager = await startRunnerManager(managerOptionsFrom(config, log, telemetry.tracer));
+  const manager = await startRunnerManager(managerOptionsFrom(config, log, telemetry));
   console.log(`runner manager on ${manager.address}`);
+  // As in nginx. What cannot be taken over is told, and goes on as it was.
+  process.on('SIGHUP', () => void reload(configFile, manager, log));
   runUntilStopped({
     graceMs: polygate.shutdownGraceMs,
     log,
@@ -27,3 +30,15 @@ await runMain('runner-manager', async (configFile) => {
     },
   });
 });
+
+/** Takes over the runners of the configuration file, without failing a call. */
+async function reload(configFile: string, manager: RunnerManager, log: Logger): Promise<void> {
+  try {
+    const config = loadConfig(configFile);
+    logFindings(config, log);
+    const problems = await manager.reconfigure(config.polygate.runners);
+    log.info(`configuration taken over, ${problems.length} runners could not be replaced`);
+  } catch (error) {
+    log.error(`configuration not taken over: ${(error as Error).message}`);
+  }
+}

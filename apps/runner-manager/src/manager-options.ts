@@ -1,18 +1,6 @@
-import type { GatewayConfig, Logger } from '@polygate/chassis';
+import type { GatewayConfig, Logger, RunnerConfig, Telemetry } from '@polygate/chassis';
 import type { ServerTls } from '@polygate/rpc';
-import type { Tracer } from '@opentelemetry/api';
-
-/** A command we start and watch over, or a socket where someone else's runner listens. */
-export type RunnerSource =
-  /** `ext-plugin.cmd`: program and arguments, run without a shell. */
-  { readonly cmd: readonly string[] } | ExternalRunnerSource;
-
-/** `ext-plugin.path_for_test`. */
-export interface ExternalRunnerSource {
-  readonly socketPath: string;
-  /** See `Runner`. Default false. */
-  readonly requiresReplyId?: boolean;
-}
+import type { Meter, Tracer } from '@opentelemetry/api';
 
 export type ManagerLog = Pick<Logger, 'debug' | 'info' | 'warn' | 'error'>;
 
@@ -20,15 +8,15 @@ export interface RunnerManagerOptions {
   /** Where data planes connect: `unix:/path` or `host:port`, port 0 for a free one. */
   readonly listen: string;
   readonly tls?: ServerTls | undefined;
-  /** undefined: every call fails with UNAVAILABLE. */
-  readonly runner: RunnerSource | undefined;
-  /** What the runner sees of our environment: `NAME`, or `NAME=value`, as `nginx_config.envs`. */
-  readonly envs: readonly string[];
-  /** Folder of the runners' sockets; made for our user only. Keep it short. */
+  /** Pools by their names; a call to any other fails with UNAVAILABLE. */
+  readonly runners: readonly RunnerConfig[];
+  /** Folder of the runners' sockets; only our user can list it. Keep it short. */
   readonly runDir: string;
   readonly log: ManagerLog;
   /** undefined: calls are not traced, at no cost. */
   readonly tracer?: Tracer | undefined;
+  /** undefined: no metrics are sent. */
+  readonly meter?: Meter | undefined;
   readonly limits?: Partial<RunnerLimits>;
 }
 
@@ -58,10 +46,20 @@ export interface RunnerLimits {
   readonly respawnDelayMsMax: number;
   /** A run this long makes the next delay the smallest again. */
   readonly stableRunMs: number;
-  /** From SIGTERM to SIGKILL. */
-  readonly stopGraceMs: number;
+  /** After so many shorter runs in a row: CRASH_LOOP, and the longest delay from then on. */
+  readonly crashLoopRuns: number;
+  /** How long the calls of an old generation may take to end. */
+  readonly drainMsMax: number;
+  /** Between two looks at files with `watch`, and at memory with `memoryBytesMax`. */
+  readonly watchIntervalMs: number;
   readonly logLineBytesMax: number;
+  /** Of one instance; more are counted and left out. */
   readonly logLinesPerSecondMax: number;
+  /** Per pool, for `lastLines`. */
+  readonly logLinesKeptMax: number;
+  readonly logBytesKeptMax: number;
+  /** Per pool, for `recentRestarts`. */
+  readonly restartsKeptMax: number;
 }
 
 /** What the runner is told; its tokens live a little longer, each in its own way. */
@@ -79,29 +77,32 @@ export const DEFAULT_LIMITS: RunnerLimits = {
   confTokensMax: 10_000,
   confTokenTtlMs: CONF_EXPIRE_SECONDS * 900,
   startWaitMs: 5000,
-  respawnDelayMsMin: 1000,
+  respawnDelayMsMin: 250,
   respawnDelayMsMax: 30_000,
   stableRunMs: 30_000,
-  stopGraceMs: 1000,
+  crashLoopRuns: 6,
+  drainMsMax: 30_000,
+  watchIntervalMs: 1000,
   logLineBytesMax: 3800,
   logLinesPerSecondMax: 200,
+  logLinesKeptMax: 200,
+  logBytesKeptMax: 128 * 1024,
+  restartsKeptMax: 32,
 };
 
-/** What the configuration file says. As in APISIX, `path_for_test` comes before `cmd`. */
+/** What the configuration file says. */
 export function managerOptionsFrom(
-  { extPlugin, nginxEnvs, polygate }: GatewayConfig,
+  { polygate }: GatewayConfig,
   log: ManagerLog,
-  tracer: Tracer | undefined,
+  { tracer, meter }: Pick<Telemetry, 'tracer' | 'meter'>,
 ): RunnerManagerOptions {
-  const { cmd, pathForTest } = extPlugin;
-  const started = cmd === undefined ? undefined : { cmd };
   return {
     listen: polygate.runnerManager.listen,
-    runner: pathForTest === undefined ? started : { socketPath: pathForTest },
-    envs: nginxEnvs,
+    runners: polygate.runners,
     runDir: polygate.runDir,
     log,
     tracer,
+    meter,
     limits: { callTimeoutMs: polygate.runnerManager.callTimeoutMs },
   };
 }

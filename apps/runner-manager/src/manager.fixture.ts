@@ -1,6 +1,8 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { RunnerConfig } from '@polygate/chassis';
+import type { Runner, RunnerInstance } from '@polygate/rpc';
 import type { RunnerLimits, RunnerManagerOptions } from './manager-options.ts';
 import { startRunnerManager, type RunnerManager } from './runner-manager.ts';
 import { StreamCaller } from './stream-caller.fixture.ts';
@@ -11,24 +13,55 @@ export interface TestManager {
   /** `level: message` */
   readonly log: readonly string[];
   readonly runDir: string;
+  /** The first runner. */
+  readonly runner: () => Runner;
+  /** The first instance of the first runner. */
+  readonly instance: () => RunnerInstance;
   /** Another stream to the same manager. */
   readonly connect: () => StreamCaller;
   readonly stop: () => Promise<void>;
 }
 
+/** A runner's source without what tests seldom say. */
+export type TestSource =
+  | { readonly cmd: readonly string[] }
+  | { readonly socketPath: string; readonly requiresReplyId?: boolean };
+
 export type TestManagerOptions = Partial<Omit<RunnerManagerOptions, 'limits'>> & {
-  readonly runner: RunnerManagerOptions['runner'];
+  /** Makes the pool `default`. */
+  readonly runner?: TestSource | undefined;
+  /** What else the pool `default` has. */
+  readonly config?: Partial<RunnerConfig>;
   readonly limits?: Partial<RunnerLimits>;
 };
 
+/** A pool's configuration as `config.yaml` would make it. */
+export function runnerConfig(
+  source: TestSource,
+  overrides: Partial<RunnerConfig> = {},
+): RunnerConfig {
+  return {
+    name: 'default',
+    source: 'cmd' in source ? source : { requiresReplyId: false, ...source },
+    plugins: [],
+    instances: 1,
+    env: [],
+    watch: false,
+    startTimeoutMs: 30_000,
+    stopTimeoutMs: 1000,
+    ...overrides,
+  };
+}
+
 /** For tests: a manager on a free port with one stream to it; short waits before a respawn. */
 export async function startTestManager(options: TestManagerOptions): Promise<TestManager> {
-  const runDir = mkdtempSync(join(tmpdir(), 'pg-run-'));
+  const { runner, config, limits, ...rest } = options;
+  const runDir = options.runDir ?? mkdtempSync(join(tmpdir(), 'pg-run-'));
   const log: string[] = [];
   const logger = (level: string) => (message: string) => void log.push(`${level}: ${message}`);
   const manager = await startRunnerManager({
     listen: '127.0.0.1:0',
-    envs: [],
+    runners: runner === undefined ? [] : [runnerConfig(runner, config)],
     runDir,
     log: {
       debug: logger('debug'),
@@ -36,8 +69,8 @@ export async function startTestManager(options: TestManagerOptions): Promise<Tes
       warn: logger('warn'),
       error: logger('error'),
     },
-    ...options,
-    limits: { respawnDelayMsMin: 50, respawnDelayMsMax: 400, ...options.limits },
+    ...rest,
+    limits: { respawnDelayMsMin: 50, respawnDelayMsMax: 400, watchIntervalMs: 50, ...limits },
   });
   const callers: StreamCaller[] = [];
   const connect = (): StreamCaller => {
@@ -50,6 +83,8 @@ export async function startTestManager(options: TestManagerOptions): Promise<Tes
     caller: connect(),
     log,
     runDir,
+    runner: () => manager.listRunners()[0] as Runner,
+    instance: () => manager.listRunners()[0]?.instances[0] as RunnerInstance,
     connect,
     stop: async () => {
       for (const caller of callers) caller.close();

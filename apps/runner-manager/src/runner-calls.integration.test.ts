@@ -476,7 +476,7 @@ test('a runner that is not there is named with its socket', async () => {
     'failed to connect to the unix socket unix:/nonexistent/r.sock: no such file or directory';
   expect(await caller.request()).toEqual(failure(FailureReason.UNAVAILABLE, message));
   expect(manager.listRunners()).toMatchObject([
-    { name: 'ext-plugin', state: RunnerState.READY, pid: 0, lastError: message },
+    { name: 'default', state: RunnerState.READY, instances: [{ pid: 0, lastError: message }] },
   ]);
 });
 

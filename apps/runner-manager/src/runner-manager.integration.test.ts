@@ -52,7 +52,7 @@ describe.runIf(hasGo())('the Go runner', () => {
     go = await startTestManager({ runner: { cmd: await buildGoRunner() } });
   }, BUILD_MS_MAX);
   afterAll(async () => {
-    const pid = go.manager.listRunners()[0]?.pid ?? 0;
+    const pid = go.instance().pid;
     await go.stop();
     expect(isAlive(pid)).toBe(false);
   });
@@ -145,15 +145,15 @@ describe.runIf(hasGo())('the Go runner', () => {
   });
 
   test('killed in the middle of a call: the call fails, the next runner serves', async () => {
-    const before = go.manager.listRunners()[0]!;
+    const before = go.instance();
     const lost = go.caller.request({ conf: demo({ sleep_ms: 30_000 }) });
-    await vi.waitFor(() => expect(go.manager.listRunners()[0]?.callsInFlight).toBe(1), waitFor);
+    await vi.waitFor(() => expect(go.instance().callsInFlight).toBe(1), waitFor);
     // long enough for the call to be with the plugin
     await new Promise((resolve) => setTimeout(resolve, 200));
     process.kill(before.pid, 'SIGKILL');
     expect(await lost).toEqual(failure(FailureReason.PROTOCOL, expect.stringMatching(HUNG_UP)));
     await vi.waitFor(() => {
-      expect(go.manager.listRunners()[0]).toMatchObject({
+      expect(go.instance()).toMatchObject({
         state: RunnerState.READY,
         restarts: before.restarts + 1,
       });
@@ -175,7 +175,7 @@ describe.runIf(hasPythonRunner())('the Python runner', () => {
     python = await startTestManager({ runner: { cmd }, limits: { startWaitMs: 20_000 } });
   }, BUILD_MS_MAX);
   afterAll(async () => {
-    const pid = python.manager.listRunners()[0]?.pid ?? 0;
+    const pid = python.instance().pid;
     await python.stop();
     expect(isAlive(pid)).toBe(false);
   });

@@ -1,13 +1,14 @@
-import { spawn } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import { existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { FailureReason, RunnerState } from '@polygate/rpc';
-import { fakeRunnerCommand } from '@polygate/testing';
+import { fakeRunnerCommand, startFakeRunner } from '@polygate/testing';
 import { afterEach, expect, test, vi } from 'vitest';
 import {
   isAlive,
+  runnerConfig,
   startTestManager,
   type TestManager,
   type TestManagerOptions,
@@ -41,12 +42,13 @@ function bodyOf(result: Result): Record<string, never> & { env: Record<string, s
 }
 
 test('a call waits for the runner that is just starting', async () => {
-  const { caller, manager, log } = await start({ runner: { cmd: fakeRunnerCommand('continue') } });
-  expect(manager.listRunners()).toMatchObject([{ state: RunnerState.STARTING, restarts: 0 }]);
+  const { caller, instance, log, runner } = await start({
+    runner: { cmd: fakeRunnerCommand('continue') },
+  });
+  expect(runner()).toMatchObject({ state: RunnerState.STARTING, generation: 1 });
   expect(actionOf(await caller.request()).$case).toBe('continue');
-  const [runner] = manager.listRunners();
-  expect(runner).toMatchObject({ name: 'ext-plugin', state: RunnerState.READY, restarts: 0 });
-  expect(isAlive(runner!.pid)).toBe(true);
+  expect(runner()).toMatchObject({ name: 'default', state: RunnerState.READY, recentRestarts: [] });
+  expect(isAlive(instance().pid)).toBe(true);
   await vi.waitFor(() => expect(log).toContain('warn: fake runner continue listens'), waitFor);
 });
 
@@ -56,7 +58,7 @@ test('the runner sees the whitelisted part of the environment, and where to list
   cleanups.push(() => vi.unstubAllEnvs());
   const { caller, runDir } = await start({
     runner: { cmd: fakeRunnerCommand('environment') },
-    envs: ['PG_COPIED', 'PG_SET=a=b', 'PG_MISSING'],
+    config: { env: ['PG_COPIED', 'PG_SET=a=b', 'PG_MISSING'] },
   });
   const { env } = bodyOf(await caller.request());
   const { APISIX_LISTEN_ADDRESS: address, PATH: path, ...rest } = env;
@@ -66,13 +68,13 @@ test('the runner sees the whitelisted part of the environment, and where to list
 });
 
 test('a runner that crashes in a call fails it and is started again', async () => {
-  const { caller, manager, log, runDir } = await start({
+  const { caller, instance, log, runDir } = await start({
     runner: { cmd: fakeRunnerCommand('crash-mid-call') },
   });
   const result = await caller.request();
   expect(result).toEqual(failure(FailureReason.PROTOCOL, expect.stringMatching(HUNG_UP)));
   await vi.waitFor(() => {
-    expect(manager.listRunners()).toMatchObject([{ state: RunnerState.READY, restarts: 1 }]);
+    expect(instance()).toMatchObject({ state: RunnerState.READY, restarts: 1 });
   }, waitFor);
   expect(log).toContain('warn: runner exited with reason: exit, status: 7');
   const command = JSON.stringify(fakeRunnerCommand('crash-mid-call'));
@@ -82,26 +84,26 @@ test('a runner that crashes in a call fails it and is started again', async () =
 });
 
 test('kill -9 of the runner is survived, and tokens are obtained anew', async () => {
-  const { caller, manager, log } = await start({
+  const { caller, instance, log } = await start({
     runner: { cmd: fakeRunnerCommand('environment') },
   });
   await caller.request();
-  const { pid } = manager.listRunners()[0]!;
+  const { pid } = instance();
   process.kill(pid, 'SIGKILL');
   await vi.waitFor(() => {
-    expect(manager.listRunners()).toMatchObject([{ state: RunnerState.READY, restarts: 1 }]);
+    expect(instance()).toMatchObject({ state: RunnerState.READY, restarts: 1 });
   }, waitFor);
   expect(log).toContain('warn: runner exited with reason: signal, status: 9');
-  expect(bodyOf(await caller.request())['pid']).toBe(manager.listRunners()[0]!.pid);
+  expect(bodyOf(await caller.request())['pid']).toBe(instance().pid);
   expect(isAlive(pid)).toBe(false);
 });
 
 test('a runner that ends at once is tried with growing delays; calls fail meanwhile', async () => {
-  const { caller, manager, log } = await start({ runner: { cmd: ['/bin/sh', '-c', 'exit 3'] } });
+  const { caller, instance, log } = await start({ runner: { cmd: ['/bin/sh', '-c', 'exit 3'] } });
   expect(await caller.request()).toMatchObject(
     failure(FailureReason.UNAVAILABLE, 'runner exited with reason: exit, status: 3'),
   );
-  await vi.waitFor(() => expect(manager.listRunners()[0]?.restarts).toBeGreaterThan(3), waitFor);
+  await vi.waitFor(() => expect(instance().restarts).toBeGreaterThan(3), waitFor);
   const delays = log.flatMap((line) => {
     const match = /respawn runner ([\d.]+) seconds later/.exec(line);
     return match ? [Number(match[1])] : [];
@@ -122,14 +124,14 @@ test.each<[string, () => string[], RegExp]>([
     /EACCES/,
   ],
   ['a directory', () => [temporaryDirectory()], /EACCES/],
-  ['no program', () => [], /ext-plugin.cmd is empty/],
+  ['no program', () => [], /the command is empty/],
   ['a zero byte', () => ['/bin/\0sh'], /null bytes/],
 ])('%s is a configuration error, told once', async (_name, makeCommand, why) => {
-  const { caller, manager, log } = await start({ runner: { cmd: makeCommand() } });
+  const { caller, instance, log } = await start({ runner: { cmd: makeCommand() } });
   await vi.waitFor(() => {
-    expect(manager.listRunners()).toMatchObject([{ state: RunnerState.MISCONFIGURED, pid: 0 }]);
+    expect(instance()).toMatchObject({ state: RunnerState.MISCONFIGURED, pid: 0 });
   }, waitFor);
-  expect(manager.listRunners()[0]?.lastError).toMatch(why);
+  expect(instance().lastError).toMatch(why);
   expect(await caller.request()).toMatchObject(
     failure(FailureReason.UNAVAILABLE, expect.stringMatching(why)),
   );
@@ -151,31 +153,31 @@ test('a runner that starts and does not listen lets calls wait only so long', as
 });
 
 test('stop ends a runner that ignores SIGTERM, and what it started', async () => {
-  const { caller, manager, stop, log, runDir } = await startTestManager({
+  const { caller, instance, manager, stop, log, runDir } = await startTestManager({
     // the shell stays the parent: stop must reach the whole group
     runner: { cmd: ['/bin/sh', '-c', '"$0" "$@"; true', ...fakeRunnerCommand('ignore-sigterm')] },
-    limits: { stopGraceMs: 300 },
+    config: { stopTimeoutMs: 300 },
   });
   await caller.request();
-  const { pid } = manager.listRunners()[0]!;
+  const { pid } = instance();
   const before = performance.now();
   await stop();
   expect(performance.now() - before).toBeGreaterThanOrEqual(300);
   expect(isAlive(pid)).toBe(false);
   await vi.waitFor(() => expect(isAlive(-pid)).toBe(false), waitFor);
   expect(log).toContain(`info: terminate runner ${pid} with SIGTERM`);
-  expect(manager.listRunners()).toMatchObject([{ state: RunnerState.STOPPED }]);
+  expect(manager.listRunners()).toEqual([]);
   expect(existsSync(runDir)).toBe(false);
 });
 
 test('what a runner leaves behind goes with it', async () => {
   const file = join(temporaryDirectory(), 'pid');
-  const { manager } = await start({
+  const { instance } = await start({
     runner: { cmd: ['/bin/sh', '-c', `sleep 300 & echo $! > ${file}; sleep 0.1; exit 1`] },
     limits: { respawnDelayMsMin: 60_000, respawnDelayMsMax: 60_000 },
   });
   await vi.waitFor(() => {
-    expect(manager.listRunners()).toMatchObject([{ state: RunnerState.BACKING_OFF }]);
+    expect(instance()).toMatchObject({ state: RunnerState.BACKING_OFF });
   }, waitFor);
   const pid = Number(
     await import('node:fs').then(({ readFileSync }) => readFileSync(file, 'utf8')),
@@ -196,13 +198,25 @@ test('what a runner says is logged up to the rate, in lines of a bounded length'
   expect(Math.max(...log.map((line) => line.length))).toBeLessThanOrEqual(210);
 });
 
+test('a socket that a dead runner left is removed, one that is answered on is not', async () => {
+  const runDir = temporaryDirectory();
+  const stale = join(runDir, 'runner-0123456789ab.sock');
+  const program = `require('net').createServer().listen(process.argv[1], () => process.abort())`;
+  spawnSync(process.execPath, ['-e', program, stale]);
+  expect(existsSync(stale)).toBe(true);
+  const alive = await startFakeRunner({}, join(runDir, 'runner-ba9876543210.sock'));
+  cleanups.push(() => alive.close());
+  await start({ runDir });
+  expect(readdirSync(runDir)).toEqual(['runner-ba9876543210.sock']);
+});
+
 test('a runDir too long for a socket is refused at the start', async () => {
   const runDir = join(temporaryDirectory(), 'x'.repeat(100));
   const log = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} };
-  const runner = { cmd: ['/bin/true'] };
-  await expect(
-    startRunnerManager({ listen: '127.0.0.1:0', runner, envs: [], runDir, log }),
-  ).rejects.toThrow(/use a shorter runDir/);
+  const runners = [runnerConfig({ cmd: ['/bin/true'] })];
+  await expect(startRunnerManager({ listen: '127.0.0.1:0', runners, runDir, log })).rejects.toThrow(
+    /use a shorter runDir/,
+  );
 });
 
 test('kill -9 of the manager takes the runner with it, even one that ignores SIGTERM', async () => {
@@ -210,12 +224,13 @@ test('kill -9 of the manager takes the runner with it, even one that ignores SIG
   const index = fileURLToPath(new URL('./index.ts', import.meta.url));
   const program = `
     import { startRunnerManager } from ${JSON.stringify(index)};
+    const runner = ${JSON.stringify(runnerConfig({ cmd: [] }))};
     const log = { debug() {}, info() {}, warn() {}, error: console.error };
     const [runDir, ...cmd] = process.argv.slice(1);
     const manager = await startRunnerManager(
-      { listen: '127.0.0.1:0', runner: { cmd }, envs: [], runDir, log });
+      { listen: '127.0.0.1:0', runners: [{ ...runner, source: { cmd } }], runDir, log });
     const timer = setInterval(() => {
-      const [{ state, pid }] = manager.listRunners();
+      const [{ state, pid }] = manager.listRunners()[0].instances;
       if (state === ${RunnerState.READY}) { console.log(pid); clearInterval(timer); }
     }, 20);`;
   const command = fakeRunnerCommand('ignore-sigterm');

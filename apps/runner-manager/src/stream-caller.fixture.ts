@@ -100,6 +100,9 @@ export const DEFAULT_REQUEST: RequestCall = {
   timeoutMs: 0,
   traceparent: '',
   tracestate: '',
+  runner: '',
+  known: undefined,
+  retries: 0,
 };
 
 const DEFAULT_RESPONSE: ResponseCall = {
@@ -109,6 +112,9 @@ const DEFAULT_RESPONSE: ResponseCall = {
   timeoutMs: 0,
   traceparent: '',
   tracestate: '',
+  runner: '',
+  known: undefined,
+  retries: 0,
 };
 
 /** The action of a request call. */

@@ -1,12 +1,20 @@
 export { CommandLineError, readCommandLine, usage } from './command-line.ts';
 export type { CommandLine } from './command-line.ts';
 export { ConfigFileError } from './config/config-file-error.ts';
+export type {
+  ConsulDiscoveryConfig,
+  DiscoveryConfig,
+  DnsDiscoveryConfig,
+  DnsRecordType,
+  KubernetesDiscoveryConfig,
+} from './config/discovery-config.ts';
 export { parseDebugFile } from './config/debug-file.ts';
 export type { DebugSettings } from './config/debug-file.ts';
 export type {
   AccessLogConfig,
   AdminConfig,
   AdminKey,
+  CacheZoneConfig,
   ConfigProvider,
   EtcdConfig,
   EtcdTlsConfig,
@@ -19,6 +27,7 @@ export type {
   NodeListen,
   PluginAttr,
   PluginList,
+  PluginSettings,
   PolygateConfig,
   RunnerCommand,
   RunnerConfig,

@@ -1,8 +1,8 @@
-import type { Client } from '@grpc/grpc-js';
+import { Metadata, type Client } from '@grpc/grpc-js';
 import { clientCredentials, connectOptions, type ClientTls } from './connect-options.ts';
 import { RpcError } from './errors.ts';
 import { ControlServiceClient } from './gen/polygate/control/v1/control.ts';
-import { RunnerServiceClient } from './gen/polygate/runner/v1/runner.ts';
+import { RunnerServiceClient, type ListRunnersResponse } from './gen/polygate/runner/v1/runner.ts';
 
 export interface ConnectTo {
   /** `unix:/path` or `host:port`. */
@@ -39,6 +39,20 @@ export function waitUntilConnected(client: Client, timeoutMs: number): Promise<v
       if (error === undefined) return resolve();
       const message = `no connection within ${timeoutMs} ms`;
       reject(new RpcError('UNAVAILABLE', message, { cause: error }));
+    });
+  });
+}
+
+/** @throws {RpcError} `DEADLINE_EXCEEDED` after `timeoutMs`. */
+export function listRunners(
+  client: RunnerServiceClient,
+  timeoutMs: number,
+): Promise<ListRunnersResponse> {
+  return new Promise((resolve, reject) => {
+    const options = { deadline: Date.now() + timeoutMs };
+    client.listRunners({}, new Metadata(), options, (error, response) => {
+      if (error === null) resolve(response);
+      else reject(RpcError.from(error));
     });
   });
 }

@@ -5,18 +5,20 @@ export type {
   handleUnaryCall,
   sendUnaryData,
   ServerDuplexStream,
+  ServerWritableStream,
   ServerUnaryCall,
   ServiceError,
 } from '@grpc/grpc-js';
 export {
   connectControlService,
   connectRunnerService,
+  listRunners,
   waitUntilConnected,
   type ConnectTo,
 } from './clients.ts';
 export { connectOptions, MESSAGE_BYTES_MAX, type ClientTls } from './connect-options.ts';
 export { RPC_STATUS, RpcError, type RpcStatus } from './errors.ts';
-export { FrameBatcher, type FrameBatcherOptions } from './frame-batcher.ts';
+export { FrameBatcher, type FrameBatcherOptions, type LargeFrames } from './frame-batcher.ts';
 export {
   Applied,
   ConnectRequest as ControlConnectRequest,

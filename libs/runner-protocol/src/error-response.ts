@@ -11,13 +11,27 @@ export const ErrorCode = {
 
 export interface ErrorResponse {
   readonly code: number;
+  /**
+   * What is wrong, in words. The schema of APISIX ends after the code; whoever knows no more reads
+   * over this field, as flatbuffers have it. Only our runner writes it.
+   */
+  readonly message?: string | undefined;
 }
 
 const RESPONSE = tableLayout(1);
+const RESPONSE_WITH_MESSAGE = tableLayout(1, 4);
 const NOTHING = tableLayout();
+/** Beyond that it is cut: it goes to logs and to whoever configures, not to programs. */
+const MESSAGE_LENGTH_MAX = 4_096;
 
-export function encodeErrorResponse({ code }: ErrorResponse): Uint8Array {
+export function encodeErrorResponse({ code, message }: ErrorResponse): Uint8Array {
   requireUnsigned(code, 255, 'code');
+  if (message !== undefined) {
+    return writeMessage(0, RESPONSE_WITH_MESSAGE, (root) => {
+      root.uint8(0, code);
+      root.string(1, message.slice(0, MESSAGE_LENGTH_MAX));
+    });
+  }
   // Left out where it is the schema's default, as the runners do.
   if (code === 0) return writeMessage(0, NOTHING, () => undefined);
   return writeMessage(0, RESPONSE, (root) => root.uint8(0, code));
@@ -25,7 +39,9 @@ export function encodeErrorResponse({ code }: ErrorResponse): Uint8Array {
 
 /** @throws {ProtocolError} `MALFORMED` */
 export function decodeErrorResponse(payload: Uint8Array): ErrorResponse {
-  return { code: readRoot(payload).uint8(0) };
+  const root = readRoot(payload);
+  const message = root.string(1);
+  return message === undefined ? { code: root.uint8(0) } : { code: root.uint8(0), message };
 }
 
 /** The text APISIX logs for a code (`ext-plugin/init.lua`, `err_to_msg`). */

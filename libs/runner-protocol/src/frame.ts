@@ -27,17 +27,31 @@ export interface Frame {
  */
 export function encodeFrame(type: number, payload: Uint8Array): Buffer {
   const payloadBytes = payload.byteLength;
-  if (payloadBytes > FRAME_PAYLOAD_BYTES_MAX) {
-    throw new ProtocolError(
-      'TOO_LARGE',
-      `the max length of data is ${FRAME_PAYLOAD_BYTES_MAX} but got ${payloadBytes}`,
-    );
-  }
+  requireFits(payloadBytes);
   const frame = Buffer.allocUnsafe(FRAME_HEADER_BYTES + payloadBytes);
-  frame[0] = type;
-  frame.writeUIntBE(payloadBytes, 1, 3);
+  writeFrameHeader(frame, type);
   frame.set(payload, FRAME_HEADER_BYTES);
   return frame;
+}
+
+/**
+ * Fills in the first bytes of `frame`, whose payload is the rest of it.
+ *
+ * @throws {ProtocolError} `TOO_LARGE`
+ */
+export function writeFrameHeader(frame: Buffer, type: number): void {
+  const payloadBytes = frame.length - FRAME_HEADER_BYTES;
+  requireFits(payloadBytes);
+  frame[0] = type;
+  frame.writeUIntBE(payloadBytes, 1, 3);
+}
+
+function requireFits(payloadBytes: number): void {
+  if (payloadBytes <= FRAME_PAYLOAD_BYTES_MAX) return;
+  throw new ProtocolError(
+    'TOO_LARGE',
+    `the max length of data is ${FRAME_PAYLOAD_BYTES_MAX} but got ${payloadBytes}`,
+  );
 }
 
 const GATHERED_BYTES_MIN = 1024;

@@ -1,7 +1,8 @@
 import { ProtocolError, requireUnsigned } from './errors.ts';
+import { FrameType } from './frame.ts';
 import { METHODS, methodNumber } from './method.ts';
 import { readRoot, type TableReader } from './table-reader.ts';
-import { tableLayout, writeMessage, type OpenTable } from './table-writer.ts';
+import { tableLayout, writeFrame, writeMessage, type OpenTable } from './table-writer.ts';
 import { readEntry, type TextEntry } from './text-entry.ts';
 
 /** A request on its way to the upstream, shown to the runner. */
@@ -82,13 +83,10 @@ export function encodeHttpReqCallRequest(request: HttpReqCallRequest): Uint8Arra
 /** @throws {ProtocolError} `MALFORMED`, `UNKNOWN_METHOD` */
 export function decodeHttpReqCallRequest(payload: Uint8Array): HttpReqCallRequest {
   const root = readRoot(payload);
-  const number = root.uint8(2);
-  const method = METHODS[number];
-  if (method === undefined) throw new ProtocolError('UNKNOWN_METHOD', `unknown method ${number}`);
   return {
     id: root.uint32(0),
     srcIp: root.bytes(1) ?? noBytes,
-    method,
+    method: methodOf(root.uint8(2)),
     path: root.string(3) ?? '',
     args: root.tables(4, readEntry),
     headers: root.tables(5, readEntry),
@@ -96,17 +94,81 @@ export function decodeHttpReqCallRequest(payload: Uint8Array): HttpReqCallReques
   };
 }
 
+/**
+ * A request call of which each part is decoded when it is asked for: a plugin that looks at the path
+ * does not pay for forty headers. Ask once and keep the result. Reading throws ProtocolError
+ * `MALFORMED`, and `method` also `UNKNOWN_METHOD`, as `decodeHttpReqCallRequest` would have.
+ */
+export interface HttpReqCallView {
+  readonly id: number;
+  readonly confToken: number;
+  srcIp(): Uint8Array;
+  method(): string;
+  path(): string;
+  args(): readonly TextEntry[];
+  headers(): readonly TextEntry[];
+}
+
+/** Reads `payload` as long as the view is used. @throws {ProtocolError} `MALFORMED` */
+export function viewHttpReqCallRequest(payload: Uint8Array): HttpReqCallView {
+  return new RequestView(readRoot(payload));
+}
+
+class RequestView implements HttpReqCallView {
+  readonly id: number;
+  readonly confToken: number;
+  readonly #root: TableReader;
+
+  constructor(root: TableReader) {
+    this.id = root.uint32(0);
+    this.confToken = root.uint32(6);
+    this.#root = root;
+  }
+
+  srcIp(): Uint8Array {
+    return this.#root.bytes(1) ?? noBytes;
+  }
+
+  method(): string {
+    return methodOf(this.#root.uint8(2));
+  }
+
+  path(): string {
+    return this.#root.string(3) ?? '';
+  }
+
+  args(): readonly TextEntry[] {
+    return this.#root.tables(4, readEntry);
+  }
+
+  headers(): readonly TextEntry[] {
+    return this.#root.tables(5, readEntry);
+  }
+}
+
+function methodOf(number: number): string {
+  const method = METHODS[number];
+  if (method !== undefined) return method;
+  throw new ProtocolError('UNKNOWN_METHOD', `unknown method ${number}`);
+}
+
 export function encodeHttpReqCallResponse({ id, action }: HttpReqCallResponse): Uint8Array {
   requireUnsigned(id, 0xffff_ffff, 'id');
   if (action.kind === 'continue') {
     return writeMessage(0, RESPONSE_WITHOUT_ACTION, (root) => root.uint32(0, id));
   }
-  return writeMessage(action.body.byteLength, RESPONSE, (root) => {
-    root.uint32(0, id);
-    root.uint8(1, action.kind === 'stop' ? ACTION_STOP : ACTION_REWRITE);
-    if (action.kind === 'stop') writeStop(root.table(2, STOP), action);
-    else writeRewrite(root, action);
-  });
+  return writeMessage(action.body.byteLength, RESPONSE, (root) => writeAction(root, id, action));
+}
+
+/** The same as a frame. @throws {ProtocolError} `TOO_LARGE` */
+export function encodeHttpReqCallResponseFrame({ id, action }: HttpReqCallResponse): Buffer {
+  requireUnsigned(id, 0xffff_ffff, 'id');
+  const type = FrameType.HTTP_REQ_CALL;
+  if (action.kind === 'continue') {
+    return writeFrame(type, 0, RESPONSE_WITHOUT_ACTION, (root) => root.uint32(0, id));
+  }
+  const { byteLength } = action.body;
+  return writeFrame(type, byteLength, RESPONSE, (root) => writeAction(root, id, action));
 }
 
 /**
@@ -118,6 +180,13 @@ export function encodeHttpReqCallResponse({ id, action }: HttpReqCallResponse): 
 export function decodeHttpReqCallResponse(payload: Uint8Array): HttpReqCallResponse {
   const root = readRoot(payload);
   return { id: root.uint32(0), action: readAction(root) };
+}
+
+function writeAction(root: OpenTable, id: number, action: StopAction | RewriteAction): void {
+  root.uint32(0, id);
+  root.uint8(1, action.kind === 'stop' ? ACTION_STOP : ACTION_REWRITE);
+  if (action.kind === 'stop') writeStop(root.table(2, STOP), action);
+  else writeRewrite(root, action);
 }
 
 function writeStop(table: OpenTable, { status, headers, body }: StopAction): void {

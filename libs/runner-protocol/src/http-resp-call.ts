@@ -1,6 +1,7 @@
 import { requireUnsigned } from './errors.ts';
+import { FrameType } from './frame.ts';
 import { readRoot } from './table-reader.ts';
-import { tableLayout, writeMessage } from './table-writer.ts';
+import { tableLayout, writeFrame, writeMessage, type OpenTable } from './table-writer.ts';
 import { readEntry, type TextEntry } from './text-entry.ts';
 
 /** A response on its way to the client, shown to the runner. */
@@ -50,14 +51,22 @@ export function decodeHttpRespCallRequest(payload: Uint8Array): HttpRespCallRequ
 }
 
 export function encodeHttpRespCallResponse(response: HttpRespCallResponse): Uint8Array {
-  requireUnsigned(response.id, 0xffff_ffff, 'id');
-  requireUnsigned(response.status, 0xffff, 'status');
-  return writeMessage(response.body.byteLength, RESPONSE, (root) => {
-    root.uint32(0, response.id);
-    root.uint16(1, response.status);
-    root.entries(2, response.headers);
-    root.bytes(3, response.body);
-  });
+  const { byteLength } = response.body;
+  return writeMessage(byteLength, RESPONSE, (root) => writeResponse(root, response));
+}
+
+/** The same as a frame. @throws {ProtocolError} `TOO_LARGE` */
+export function encodeHttpRespCallResponseFrame(response: HttpRespCallResponse): Buffer {
+  const { byteLength } = response.body;
+  const type = FrameType.HTTP_RESP_CALL;
+  return writeFrame(type, byteLength, RESPONSE, (root) => writeResponse(root, response));
+}
+
+function writeResponse(root: OpenTable, response: HttpRespCallResponse): void {
+  root.uint32(0, requireUnsigned(response.id, 0xffff_ffff, 'id'));
+  root.uint16(1, requireUnsigned(response.status, 0xffff, 'status'));
+  root.entries(2, response.headers);
+  root.bytes(3, response.body);
 }
 
 /** The body is a view into `payload`. @throws {ProtocolError} `MALFORMED` */

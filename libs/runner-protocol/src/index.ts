@@ -27,17 +27,21 @@ export {
   decodeHttpReqCallResponse,
   encodeHttpReqCallRequest,
   encodeHttpReqCallResponse,
+  encodeHttpReqCallResponseFrame,
   type HttpReqCallAction,
   type HttpReqCallRequest,
   type HttpReqCallResponse,
+  type HttpReqCallView,
   type RewriteAction,
   type StopAction,
+  viewHttpReqCallRequest,
 } from './http-req-call.ts';
 export {
   decodeHttpRespCallRequest,
   decodeHttpRespCallResponse,
   encodeHttpRespCallRequest,
   encodeHttpRespCallResponse,
+  encodeHttpRespCallResponseFrame,
   type HttpRespCallRequest,
   type HttpRespCallResponse,
 } from './http-resp-call.ts';

@@ -3,6 +3,7 @@ import { Builder, ByteBuffer } from 'flatbuffers';
 import { expect, test } from 'vitest';
 import { decodeErrorResponse, encodeErrorResponse, errorText } from './error-response.ts';
 import { ProtocolError } from './errors.ts';
+import { encodeFrame, FRAME_PAYLOAD_BYTES_MAX, FrameType } from './frame.ts';
 import {
   decodeExtraInfoRequest,
   decodeExtraInfoResponse,
@@ -14,12 +15,15 @@ import {
   decodeHttpReqCallResponse,
   encodeHttpReqCallRequest,
   encodeHttpReqCallResponse,
+  encodeHttpReqCallResponseFrame,
+  viewHttpReqCallRequest,
 } from './http-req-call.ts';
 import {
   decodeHttpRespCallRequest,
   decodeHttpRespCallResponse,
   encodeHttpRespCallRequest,
   encodeHttpRespCallResponse,
+  encodeHttpRespCallResponseFrame,
 } from './http-resp-call.ts';
 import { methodNumber, METHODS } from './method.ts';
 import {
@@ -298,4 +302,56 @@ test('a large body goes through', () => {
   });
   const { action: decoded } = decodeHttpReqCallResponse(payload);
   expect(decoded.kind === 'stop' && Buffer.compare(decoded.body, body)).toBe(0);
+});
+
+test('an answer encoded as a frame is the frame of the encoded answer', () => {
+  fc.assert(
+    fc.property(httpReqCallResponse, httpRespCallResponse, (request, response) => {
+      expect(encodeHttpReqCallResponseFrame(request)).toEqual(
+        encodeFrame(FrameType.HTTP_REQ_CALL, encodeHttpReqCallResponse(request)),
+      );
+      expect(encodeHttpRespCallResponseFrame(response)).toEqual(
+        encodeFrame(FrameType.HTTP_RESP_CALL, encodeHttpRespCallResponse(response)),
+      );
+    }),
+  );
+});
+
+test('an answer that fits no frame is refused', () => {
+  const body = Buffer.alloc(FRAME_PAYLOAD_BYTES_MAX);
+  const action = { kind: 'stop' as const, status: 200, headers: [], body };
+  expect(() => encodeHttpReqCallResponseFrame({ id: 1, action })).toThrow(
+    expect.objectContaining({ code: 'TOO_LARGE' }),
+  );
+});
+
+test('a view of a request call shows what decoding it gives', () => {
+  fc.assert(
+    fc.property(httpReqCallRequest, (sent) => {
+      const view = viewHttpReqCallRequest(encodeHttpReqCallRequest(sent));
+      expect({
+        id: view.id,
+        srcIp: view.srcIp(),
+        method: view.method(),
+        path: view.path(),
+        args: view.args(),
+        headers: view.headers(),
+        confToken: view.confToken,
+      }).toEqual(sent);
+    }),
+  );
+});
+
+test('an error carries words for those who look for them, and only its code for others', () => {
+  const payload = encodeErrorResponse({ code: 0, message: 'the conf is bad' });
+  expect(decodeErrorResponse(payload)).toEqual({ code: 0, message: 'the conf is bad' });
+  // As code generated from APISIX's schema reads it: field 0 of the root table.
+  const bytes = new ByteBuffer(new Uint8Array(encodeErrorResponse({ code: 2, message: 'x' })));
+  const root = bytes.readInt32(0);
+  const field = bytes.__offset(root, 4);
+  expect(bytes.readUint8(root + field)).toBe(2);
+  const { message } = decodeErrorResponse(
+    encodeErrorResponse({ code: 1, message: 'x'.repeat(9_999) }),
+  );
+  expect(message).toHaveLength(4_096);
 });

@@ -1,4 +1,5 @@
 import assert from 'node:assert';
+import { FRAME_HEADER_BYTES, writeFrameHeader } from './frame.ts';
 import type { TextEntry } from './text-entry.ts';
 
 /** A buffer up to this is kept for the next message. */
@@ -53,6 +54,27 @@ export function writeMessage(
   const message = writer.finish();
   // What was written into the kept buffer is copied; a buffer of its own is handed out.
   return message.buffer === kept.buffer ? Buffer.from(message) : message;
+}
+
+/**
+ * The same with the header of a frame before it: what goes on the wire as one piece of memory, so
+ * that a message is copied once instead of twice.
+ *
+ * @throws {ProtocolError} `TOO_LARGE`, as `encodeFrame`
+ */
+export function writeFrame(
+  type: number,
+  sizeHintBytes: number,
+  layout: TableLayout,
+  writeFields: (root: OpenTable) => void,
+): Buffer {
+  const fitsKept = sizeHintBytes < KEPT_BYTES_MAX;
+  const buffer = fitsKept ? kept : Buffer.allocUnsafe(sizeHintBytes + 4096);
+  const writer = new MessageWriter(buffer, FRAME_HEADER_BYTES);
+  writeFields(writer.root(layout));
+  const frame = writer.finish();
+  writeFrameHeader(frame, type);
+  return frame.buffer === kept.buffer ? Buffer.from(frame) : frame;
 }
 
 /** A table whose fields can be written, by field number as declared in the schema. */
@@ -113,13 +135,16 @@ class MessageWriter {
   readonly #layouts: TableLayout[] = [];
   readonly #vtables: number[] = [];
 
-  constructor(buffer: Buffer) {
+  /** @param start Where the message begins, a multiple of 4: what is before it is left alone. */
+  constructor(buffer: Buffer, start = 0) {
     this.#buffer = buffer;
+    this.#position = start;
   }
 
   root(layout: TableLayout): OpenTable {
-    this.#position = 4;
-    return new OpenTable(this, this.table(0, layout), layout);
+    const slot = this.#position;
+    this.#position += 4;
+    return new OpenTable(this, this.table(slot, layout), layout);
   }
 
   finish(): Buffer {

@@ -102,7 +102,8 @@ export const FAILURE_RESPONSES: JsonObject = {
   MethodNotAllowed: failure('Another method is meant for this.'),
   Conflict: failure(
     'Of a transaction: an if_revision does not hold. ' +
-      'Of `wait=applied`: written, but rejected by data planes.',
+      'Of `wait=applied`: written, but rejected by data planes. ' +
+      'Of a restart: the old processes go on.',
   ),
   Gone: failure('The revision is no longer kept.'),
   TooManyWrongKeys: {
@@ -110,8 +111,14 @@ export const FAILURE_RESPONSES: JsonObject = {
     headers: RETRY_AFTER,
   },
   Failed: failure('A bug, or a stored value that cannot be read.'),
-  Unavailable: failure('The store cannot be reached, or too much is under way.'),
-  NotApplied: failure('Of `wait=applied`: written, but not served by all data planes in time.'),
+  BadGateway: failure('The data plane that was asked has no answer.'),
+  Unavailable: failure(
+    'The store cannot be reached, too much is under way, or nobody is connected who could answer.',
+  ),
+  NotApplied: failure(
+    'Of `wait=applied`: written, but not served by all data planes in time. ' +
+      'Of an explanation: the data plane did not answer in time.',
+  ),
 };
 
 const NAME_BY_STATUS: Readonly<Record<number, string>> = {
@@ -124,6 +131,7 @@ const NAME_BY_STATUS: Readonly<Record<number, string>> = {
   410: 'Gone',
   429: 'TooManyWrongKeys',
   500: 'Failed',
+  502: 'BadGateway',
   503: 'Unavailable',
   504: 'NotApplied',
 };

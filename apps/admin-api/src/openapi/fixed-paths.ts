@@ -1,36 +1,14 @@
 import type { JsonObject } from '../json-object.ts';
 import { schemaRef } from './convert-schema.ts';
-import { failuresOf } from './failures.ts';
-import { type ParameterName, refer } from './parameters.ts';
+import { explainPaths, runnerPaths } from './live-paths.ts';
+import { operation } from './operation.ts';
+import { refer } from './parameters.ts';
 import { answered, json } from './resource-paths.ts';
 
 const TEXT = { type: 'string' };
 const REVISION = { type: 'integer', description: 'of the store' };
 const ANY_OBJECT = { type: 'object' };
 const EMPTY = { description: 'it is valid' };
-
-interface Operation {
-  readonly id: string;
-  readonly tag: string;
-  readonly summary: string;
-  readonly parameters?: readonly ParameterName[];
-  readonly body?: JsonObject;
-  readonly answer: JsonObject;
-  readonly status?: 200 | 202;
-  readonly fails?: readonly number[];
-}
-
-function operation({ id, tag, summary, parameters = [], ...rest }: Operation): JsonObject {
-  const { body, answer, status = 200, fails = [] } = rest;
-  return {
-    operationId: id,
-    tags: [tag],
-    summary,
-    ...(parameters.length > 0 && { parameters: refer(parameters) }),
-    ...(body !== undefined && { requestBody: body }),
-    responses: { [status]: answer, ...failuresOf(fails) },
-  };
-}
 
 /** JSON, or YAML of the same. */
 function document(schema: JsonObject): JsonObject {
@@ -65,7 +43,13 @@ const openApi = operation({
 
 /** What there is besides objects, where the store is one of objects. */
 export function fixedPaths(kinds: readonly string[]): JsonObject {
-  return { ...pluginPaths(), ...schemaPaths(kinds), ...polygatePaths() };
+  return {
+    ...pluginPaths(),
+    ...schemaPaths(kinds),
+    ...polygatePaths(),
+    ...explainPaths(),
+    ...runnerPaths(),
+  };
 }
 
 /** All there is in standalone mode. */
@@ -101,6 +85,8 @@ export function standalonePaths(): JsonObject {
     },
     '/configs/validate': { post: validateConfigs },
     '/polygate/openapi.json': { get: openApi },
+    ...explainPaths(),
+    ...runnerPaths(),
   };
 }
 

@@ -74,6 +74,7 @@ const SAMPLES: Readonly<Record<string, string>> = {
   resource: 'routes',
   name: 'route',
   revision: '1',
+  runner: 'default',
 };
 
 test('every operation in it is served, and nothing else is', async () => {
@@ -103,6 +104,9 @@ test('every operation in it is served, and nothing else is', async () => {
         if (isDocumented) expect(isUnknown, isNamed).toBe(false);
         // what follows an id is passed over but in a PATCH, as in APISIX
         else if (!path.endsWith('/{sub_path}')) expect(reply.status < 400, isNamed).toBe(false);
+        // there is no runner manager that could be asked
+        const mayBe503 = isDocumented && path.startsWith('/polygate/runners');
+        if (mayBe503 && reply.status === 503) continue;
         expect(reply.status, isNamed).toBeLessThan(500);
       }
     }

@@ -43,6 +43,11 @@ export const PARAMETERS = {
     type: 'string',
     enum: [...SCHEMA_NAMES],
   }),
+  runner: inPath('runner', 'its name; default: that of ext-plugin.cmd', {
+    type: 'string',
+    minLength: 1,
+    maxLength: 256,
+  }),
   revision: inPath('revision', 'of the store', { type: 'integer', minimum: 1 }),
   ttl: inQuery('ttl', 'seconds until the object disappears', {
     type: 'number',

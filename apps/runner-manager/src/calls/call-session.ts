@@ -7,36 +7,44 @@ import {
   RpcError,
   type ConfReference,
   type DataPlaneFrame,
+  type KnownInfo,
 } from '@polygate/rpc';
 import { CallError } from '../call-error.ts';
-import { endCallSpan, startCallSpan, type TracedCall } from './call-span.ts';
 import type { ManagerLog, RunnerLimits } from '../manager-options.ts';
+import type { CallRecorder } from '../recording/call-recorder.ts';
+import { endCallSpan, startCallSpan, type TracedCall } from './call-span.ts';
+import { StreamConfs } from './stream-confs.ts';
+import { pluginNameOf, type PoolTraffic, type Traffic } from './pool-traffic.ts';
 import { RunnerCall } from './runner-call.ts';
-import {
-  extraInfoQuestion,
-  requestCallKind,
-  responseCallKind,
-  type RunnerCallKind,
-} from './runner-messages.ts';
-import type { Runner } from '../process/runner.ts';
+import { RequestCallKind, ResponseCallKind, type CallKind } from './runner-messages.ts';
 
 export interface CallSessionOptions {
-  readonly runner: Runner | undefined;
+  readonly traffic: Traffic;
   readonly limits: RunnerLimits;
   readonly log: ManagerLog;
   readonly tracer: Tracer | undefined;
+  readonly recorder: CallRecorder;
   /** Puts the frames into one message; false: wait for `drained`. */
-  readonly write: (frames: ManagerFrame[]) => boolean;
+  readonly write: (frames: ManagerFrame[], onWritten?: () => void) => boolean;
 }
 
 interface CallRequest extends TracedCall {
   readonly conf: ConfReference | undefined;
   readonly timeoutMs: number;
+  readonly runner: string;
+  readonly known: KnownInfo | undefined;
+  readonly retries: number;
 }
 
+/** The pool of calls that name none. */
+const DEFAULT_RUNNER = 'default';
 /** A frame below this cannot outgrow a message, even if every byte became U+FFFD (3 bytes). */
 const SURELY_FITS_BYTES = MESSAGE_BYTES_MAX / 3 - 65_536;
 const SMALL_FRAME_BYTES = 64;
+const QUESTION_BYTES = 64;
+const QUOTED_LENGTH_MAX = 128;
+
+type CallFrame = Extract<DataPlaneFrame['frame'], { $case: 'requestCall' | 'responseCall' }>;
 
 /**
  * The calls of one stream, that is of one data plane worker. Answers leave in batches, once per
@@ -46,14 +54,19 @@ export class CallSession {
   readonly #options: CallSessionOptions;
   readonly #batcher: FrameBatcher<ManagerFrame>;
   readonly #calls = new Map<number, RunnerCall>();
+  readonly #confs: StreamConfs;
 
   constructor(options: CallSessionOptions) {
     this.#options = options;
-    this.#batcher = new FrameBatcher({ write: options.write });
-  }
-
-  get callsInFlight(): number {
-    return this.#calls.size;
+    const { write } = options;
+    this.#batcher = new FrameBatcher<ManagerFrame>({
+      write,
+      large: {
+        orderOf: ({ callId }) => callId,
+        write: (frame, onWritten) => write([frame], onWritten),
+      },
+    });
+    this.#confs = new StreamConfs(options.traffic);
   }
 
   /** @throws {RpcError} `INVALID_ARGUMENT` when the data plane breaks the contract. */
@@ -66,21 +79,19 @@ export class CallSession {
     this.#batcher.drained();
   }
 
-  /** The stream is gone: its calls end, nothing is written any more. */
+  /** The stream is gone: its calls end, nothing is written any more, its confs are released. */
   close(): void {
     this.#batcher.close();
     for (const call of [...this.#calls.values()]) call.cancel();
     this.#calls.clear();
+    this.#confs.releaseAll();
   }
 
   #receiveFrame({ callId, frame }: DataPlaneFrame): void {
     switch (frame?.$case) {
       case 'requestCall':
-        return this.#begin(callId, frame.value, () =>
-          requestCallKind(frame.value, this.#options.runner?.requiresReplyId ?? true),
-        );
       case 'responseCall':
-        return this.#begin(callId, frame.value, () => responseCallKind(frame.value));
+        return this.#begin(callId, frame);
       case 'extraInfoAnswer':
         // The call may have ended meanwhile; its questions need no answer then.
         return this.#calls.get(callId)?.answer(frame.value.result);
@@ -89,63 +100,94 @@ export class CallSession {
         this.#calls.delete(callId);
         return call?.cancel();
       }
+      case 'holdConf': {
+        const { conf, runner } = frame.value;
+        return conf && this.#confs.hold(runner || DEFAULT_RUNNER, conf);
+      }
+      case 'releaseConf':
+        return this.#confs.release(frame.value.runner || DEFAULT_RUNNER, frame.value.key);
       case undefined:
         // A kind of frame from a newer data plane: without it there would be no answer at all.
         return this.#fail(callId, new CallError(FailureReason.INVALID_CALL, 'an unknown frame'));
     }
   }
 
-  #begin(callId: number, request: CallRequest, makeKind: () => RunnerCallKind): void {
+  #begin(callId: number, frame: CallFrame): void {
     if (this.#calls.has(callId)) {
       throw new RpcError('INVALID_ARGUMENT', `call_id ${callId} is in flight already`);
     }
     try {
-      this.#run(callId, request, makeKind());
+      const isRequest = frame.$case === 'requestCall';
+      const kind = isRequest ? new RequestCallKind(frame.value) : new ResponseCallKind(frame.value);
+      this.#run(callId, frame.value, kind);
     } catch (error) {
       this.#fail(callId, CallError.from(error));
     }
   }
 
-  #run(callId: number, request: CallRequest, kind: RunnerCallKind): void {
-    const { runner, limits, tracer } = this.#options;
-    const { conf } = request;
+  #run(callId: number, request: CallRequest, kind: CallKind): void {
+    const { limits, tracer, recorder } = this.#options;
+    const { conf, timeoutMs, known, retries, traceparent } = request;
     if (conf === undefined) throw new CallError(FailureReason.INVALID_CALL, 'the call has no conf');
-    if (runner === undefined) {
-      throw new CallError(FailureReason.UNAVAILABLE, 'no runner is configured (ext-plugin.cmd)');
-    }
+    const traffic = this.#trafficOf(request.runner || DEFAULT_RUNNER);
     if (this.#calls.size >= limits.callsPerStreamMax) {
       const message = `${this.#calls.size} calls are in flight on this stream`;
       throw new CallError(FailureReason.OVERLOADED, message);
     }
+    const { name: runner } = traffic.pool;
+    const plugin = pluginNameOf(conf.plugins);
+    const stats = traffic.stats.of(plugin);
+    const facts = { rpcName: kind.rpcName, confKey: conf.key, runner, plugin };
+    const span = startCallSpan(tracer, request, facts);
+    const record = recorder.isActive ? recorder.record({ runner, conf, traceparent }) : undefined;
+    const startedMs = performance.now();
+    const finish = (error?: CallError): boolean => {
+      const nowMs = performance.now();
+      const isOurs = this.#calls.get(callId) === call && this.#calls.delete(callId);
+      stats.note((nowMs - startedMs) * 1000, error !== undefined, nowMs);
+      if (span !== undefined) endCallSpan(span, call.instance, error);
+      record?.finish(error?.message ?? '');
+      return isOurs;
+    };
     const call = new RunnerCall({
-      runner,
+      traffic,
       kind,
-      confKey: conf.key,
-      plugins: conf.plugins,
-      timeoutMs: request.timeoutMs,
+      conf,
+      known,
+      timeoutMs,
+      retries,
       limits,
-      onQuestion: (question) => {
-        const value = extraInfoQuestion(question);
-        this.#send({ callId, frame: { $case: 'extraInfoQuestion', value } }, SMALL_FRAME_BYTES);
+      owner: this,
+      tape: record?.tape,
+      onQuestion: (value) => {
+        this.#batcher.send(
+          { callId, frame: { $case: 'extraInfoQuestion', value } },
+          QUESTION_BYTES,
+        );
+      },
+      onResult: (frame) => {
+        if (finish()) this.#sendResult({ callId, frame });
+      },
+      onFailure: (error) => {
+        if (finish(error)) this.#fail(callId, error);
+      },
+      onCancel: () => {
+        if (span !== undefined) endCallSpan(span, call.instance);
+        record?.drop();
       },
     });
     this.#calls.set(callId, call);
-    const span = startCallSpan(tracer, request, { rpcName: kind.rpcName, confKey: conf.key });
-    call.run().then(
-      (frame) => {
-        endCallSpan(span);
-        if (this.#isOver(callId, call)) this.#sendResult({ callId, frame });
-      },
-      (error: unknown) => {
-        endCallSpan(span, error);
-        if (this.#isOver(callId, call)) this.#fail(callId, CallError.from(error));
-      },
-    );
+    call.start();
   }
 
-  /** False when the call was cancelled, which wants no answer. */
-  #isOver(callId: number, call: RunnerCall): boolean {
-    return this.#calls.get(callId) === call && this.#calls.delete(callId);
+  #trafficOf(name: string): PoolTraffic {
+    const { traffic } = this.#options;
+    const found = traffic.get(name);
+    if (found !== undefined) return found;
+    const why =
+      traffic.size === 0 ? 'no runner is configured' : `no runner is named ${quote(name)}`;
+    const hint = name === DEFAULT_RUNNER ? ' (ext-plugin.cmd)' : ' (polygate.runners)';
+    throw new CallError(FailureReason.UNAVAILABLE, why + hint);
   }
 
   #sendResult(result: ManagerFrame): void {
@@ -159,20 +201,20 @@ export class CallSession {
       const message = 'the data plane does not read its answers';
       return this.#fail(result.callId, new CallError(FailureReason.OVERLOADED, message));
     }
-    this.#send(result, sizeBytes);
+    this.#batcher.send(result, sizeBytes);
   }
 
   #fail(callId: number, { reason, message }: CallError): void {
     this.#options.log.debug(`call ${callId} failed: ${message}`);
-    this.#send(
+    this.#batcher.send(
       { callId, frame: { $case: 'callFailure', value: { reason, message } } },
       SMALL_FRAME_BYTES + message.length,
     );
   }
+}
 
-  #send(frame: ManagerFrame, sizeBytes: number): void {
-    this.#batcher.send(frame, sizeBytes);
-  }
+function quote(name: string): string {
+  return JSON.stringify(name.slice(0, QUOTED_LENGTH_MAX));
 }
 
 /** About what the result takes in a message; exact where it could be too much. */

@@ -1,256 +1,333 @@
-import { FailureReason, type ManagerFrame, type PluginConf } from '@polygate/rpc';
 import {
-  decodePrepareConfResponse,
-  encodeFrame,
-  encodePrepareConfRequest,
-  FrameType,
-  ProtocolError,
-  type ExtraInfoRequest,
-} from '@polygate/runner-protocol';
+  FailureReason,
+  type ConfReference,
+  type ExtraInfoQuestion,
+  type KnownInfo,
+} from '@polygate/rpc';
+import { ProtocolError, type ExtraInfoRequest } from '@polygate/runner-protocol';
 import { CallError } from '../call-error.ts';
-import { CallLife } from './call-life.ts';
-import type { RunnerLimits } from '../manager-options.ts';
+import { prepareConf } from '../connection/prepare-conf.ts';
 import type { RunnerConnection } from '../connection/runner-connection.ts';
-import { receiveName, RunnerExchange } from '../connection/runner-exchange.ts';
-import type { RunnerGeneration } from '../process/runner-generation.ts';
-import type { RunnerCallKind } from './runner-messages.ts';
-import type { Runner } from '../process/runner.ts';
+import { receiveName, RunnerExchange, type ExchangeOwner } from '../connection/runner-exchange.ts';
+import type { RunnerLimits } from '../manager-options.ts';
+import type { RunnerInstance } from '../pool/runner-pool.ts';
+import type { CallTape } from '../recording/call-tape.ts';
+import { AnswerOrder } from './answer-order.ts';
+import type { WaitingCall } from './call-queue.ts';
+import { knownAnswer } from './known-answers.ts';
+import type { PoolTraffic } from './pool-traffic.ts';
+import { extraInfoQuestion, type CallKind, type CallResult } from './runner-messages.ts';
 
 /**
  * As in APISIX (`communicate`): after that many times "conf token not found" the call has failed.
  */
-const TRIES_MAX = 3;
+const TOKEN_TRIES_MAX = 3;
 /** A token younger than this was known to the runner: an odd answer has another reason. */
 const DOUBTFUL_TOKEN_AGE_MS = 10_000;
 /** Recycled like APISIX's; 0 is left out because the Python runner refuses it. */
 const CALL_ID_MAX = 0x7fff_ffff;
+/** A timer above this would fire at once. */
+const TIMER_MS_MAX = 0x7fff_ffff;
+/** Instances tried at most, also where nothing was sent to those before. */
+const INSTANCES_MAX = 8;
 
 let lastCallId = 0;
 
 export interface RunnerCallOptions {
-  readonly runner: Runner;
-  readonly kind: RunnerCallKind;
-  readonly confKey: string;
-  readonly plugins: readonly PluginConf[];
-  /** 0 takes the default. */
+  readonly traffic: PoolTraffic;
+  readonly kind: CallKind;
+  readonly conf: ConfReference;
+  readonly known: KnownInfo | undefined;
+  /** 0 takes that of the pool. */
   readonly timeoutMs: number;
+  readonly retries: number;
   readonly limits: RunnerLimits;
-  readonly onQuestion: (question: ExtraInfoRequest) => void;
-}
-
-/** One plugin call, from waiting for the runner to its answer. */
-export class RunnerCall {
-  readonly #options: RunnerCallOptions;
-  readonly #life: CallLife;
-  #exchange: RunnerExchange | undefined;
-
-  /** The time runs from here. */
-  constructor(options: RunnerCallOptions) {
-    this.#options = options;
-    const { kind, limits, timeoutMs } = options;
-    const message = `failed to receive ${receiveName(kind)}: timeout`;
-    this.#life = new CallLife(
-      timeoutMs === 0 ? limits.callTimeoutMs : timeoutMs,
-      () => new CallError(FailureReason.TIMEOUT, message),
-    );
-  }
-
-  /** @throws {CallError} */
-  async run(): Promise<NonNullable<ManagerFrame['frame']>> {
-    try {
-      return await this.#runWithKnownToken();
-    } finally {
-      this.#life.finish();
-    }
-  }
-
-  /** The data plane's answer to the oldest open question. */
-  answer(result: Uint8Array | undefined): void {
-    this.#exchange?.answer(result);
-  }
-
-  /** Nobody wants the answer: the connection is cut, `run` rejects. */
-  cancel(): void {
-    this.#life.end(new CallError(FailureReason.UNSPECIFIED, 'the call was cancelled'));
-  }
-
-  async #runWithKnownToken(): Promise<NonNullable<ManagerFrame['frame']>> {
-    const { runner, confKey } = this.#options;
-    for (let tries = 1; ; tries += 1) {
-      const generation = runner.current ?? (await this.#life.wait(runner.whenReady()));
-      const confToken = generation.tokens.get(confKey) ?? (await this.#obtainToken(generation));
-      try {
-        return await this.#converse(generation, confToken);
-      } catch (error) {
-        if (!(error instanceof CallError)) throw error;
-        const ageMsMin = error.tokenDoubtful ? DOUBTFUL_TOKEN_AGE_MS : 0;
-        if (!error.tokenUnknown && !error.tokenDoubtful) throw error;
-        generation.tokens.evict(confKey, confToken, ageMsMin);
-        if (!error.tokenUnknown || tries === TRIES_MAX) throw error;
-      }
-    }
-  }
-
-  #obtainToken(generation: RunnerGeneration): Promise<number> {
-    const { confKey, plugins, limits, runner } = this.#options;
-    const prepare = (): Promise<number> =>
-      prepareConf({ generation, runner, key: confKey, plugins, limits });
-    return this.#life.wait(generation.tokens.obtain(confKey, prepare));
-  }
-
-  async #converse(generation: RunnerGeneration, confToken: number) {
-    const { kind } = this.#options;
-    const id = nextCallId();
-    const frame = this.#encode(id, confToken);
-    let answer: Answer;
-    try {
-      answer = await this.#exchangeOnce(generation, frame, false);
-    } catch (error) {
-      const stale = error instanceof CallError && error.connectionStale && !generation.ended;
-      if (!stale) throw error;
-      answer = await this.#exchangeAgain(generation, frame, error);
-    }
-    const { connection, payload } = answer;
-    try {
-      const result = kind.decode(payload, id);
-      generation.connections.release(connection);
-      return result;
-    } catch (error) {
-      connection.destroy();
-      if (!(error instanceof ProtocolError)) throw error;
-      const message = `failed to receive ${receiveName(kind)}: ${error.message}`;
-      throw new CallError(FailureReason.PROTOCOL, message, { cause: error });
-    }
-  }
-
-  /** Where nobody listens any more, the runner died of the first try: that is what to tell. */
-  async #exchangeAgain(
-    generation: RunnerGeneration,
-    frame: Buffer,
-    firstError: CallError,
-  ): Promise<Answer> {
-    try {
-      return await this.#exchangeOnce(generation, frame, true);
-    } catch (error) {
-      const unreachable = CallError.from(error).reason === FailureReason.UNAVAILABLE;
-      throw unreachable ? firstError : error;
-    }
-  }
-
-  async #exchangeOnce(
-    generation: RunnerGeneration,
-    frame: Buffer,
-    fresh: boolean,
-  ): Promise<Answer> {
-    const { kind, limits, onQuestion, runner } = this.#options;
-    const connection =
-      (fresh ? undefined : generation.connections.takeIdle()) ??
-      (await acquire({ generation, runner, life: this.#life, fresh }));
-    const exchange = new RunnerExchange(connection, {
-      frameType: kind.frameType,
-      rpcName: kind.rpcName,
-      frame,
-      openQuestionsMax: limits.openQuestionsMax,
-      onQuestion,
-    });
-    this.#exchange = exchange;
-    try {
-      return { connection, payload: await exchange.run(this.#life) };
-    } catch (error) {
-      // After an error frame the connection is in step and can be used again.
-      const inStep = error instanceof CallError && error.reason === FailureReason.RUNNER_ERROR;
-      if (inStep) generation.connections.release(connection);
-      else connection.destroy();
-      throw error;
-    } finally {
-      this.#exchange = undefined;
-    }
-  }
-
-  #encode(id: number, confToken: number): Buffer {
-    const { kind } = this.#options;
-    try {
-      return encodeFrame(kind.frameType, kind.encode(id, confToken));
-    } catch (error) {
-      if (!(error instanceof ProtocolError)) throw error;
-      const message = `failed to send ${kind.rpcName}: ${error.message}`;
-      throw new CallError(FailureReason.INVALID_CALL, message, { cause: error });
-    }
-  }
-}
-
-interface Answer {
-  readonly connection: RunnerConnection;
-  readonly payload: Buffer;
-}
-
-interface AcquireOptions {
-  readonly generation: RunnerGeneration;
-  readonly runner: Runner;
-  readonly life: CallLife;
-  readonly fresh: boolean;
-}
-
-async function acquire(options: AcquireOptions): Promise<RunnerConnection> {
-  const { generation, runner, life, fresh } = options;
-  const acquisition = generation.connections.acquire({ fresh });
-  try {
-    return await life.wait(acquisition.connection, (late) => generation.connections.release(late));
-  } catch (error) {
-    acquisition.abandon();
-    if (error instanceof CallError && error.reason === FailureReason.UNAVAILABLE) {
-      runner.noteUnreachable(generation, error.message);
-    }
-    throw error;
-  }
-}
-
-interface PrepareOptions {
-  readonly generation: RunnerGeneration;
-  readonly runner: Runner;
-  readonly key: string;
-  readonly plugins: readonly PluginConf[];
-  readonly limits: RunnerLimits;
+  /** Stands for the stream in the queue. */
+  readonly owner: object;
+  readonly tape: CallTape | undefined;
+  readonly onQuestion: (question: ExtraInfoQuestion) => void;
+  /** One of these is called, once. */
+  readonly onResult: (result: CallResult) => void;
+  readonly onFailure: (error: CallError) => void;
+  readonly onCancel: () => void;
 }
 
 /**
- * Hands the conf to the runner. On a connection of its own, closed afterwards: the Java runner
- * sends the answer twice.
+ * One plugin call, from waiting for an instance to its answer. Callbacks instead of promises: a call
+ * that finds a token and an idle connection is written within the turn in which it came.
  */
-async function prepareConf(options: PrepareOptions): Promise<number> {
-  const { generation, runner, key, plugins, limits } = options;
-  const rpcName = 'RPC_PREPARE_CONF';
-  const life = new CallLife(
-    limits.callTimeoutMs,
-    () => new CallError(FailureReason.TIMEOUT, `failed to receive ${rpcName}: timeout`),
-  );
-  let connection: RunnerConnection | undefined;
-  try {
-    const payload = encodePrepareConfRequest({ conf: plugins, key });
-    const frame = encodeFrame(FrameType.PREPARE_CONF, payload);
-    connection = await acquire({ generation, runner, life, fresh: true });
-    const exchange = new RunnerExchange(connection, {
-      frameType: FrameType.PREPARE_CONF,
-      rpcName,
-      frame,
-      openQuestionsMax: 0,
-    });
-    return decodePrepareConfResponse(await exchange.run(life)).confToken;
-  } catch (error) {
-    if (!(error instanceof ProtocolError)) throw error;
-    const tooLarge = error.code === 'TOO_LARGE';
-    throw new CallError(
-      tooLarge ? FailureReason.INVALID_CALL : FailureReason.PROTOCOL,
-      `failed to ${tooLarge ? 'send' : 'receive'} ${rpcName}: ${error.message}`,
-      { cause: error },
-    );
-  } finally {
-    life.finish();
-    connection?.destroy();
-  }
-}
+export class RunnerCall implements WaitingCall, ExchangeOwner {
+  readonly frameType: number;
+  readonly rpcName: string;
+  readonly openQuestionsMax: number;
+  readonly tape: CallTape | undefined;
+  readonly #options: RunnerCallOptions;
+  readonly #deadline: NodeJS.Timeout;
+  #isOver = false;
+  #retriesLeft: number;
+  #tokenTries = 0;
+  #tried: Set<RunnerInstance> | undefined;
+  #firstError: CallError | undefined;
+  #instance: RunnerInstance | undefined;
+  /** The last one, also when the call is over. */
+  #lastInstance: RunnerInstance | undefined;
+  #confToken = 0;
+  #callId = 0;
+  /** Goes up whenever what is being waited for is no longer wanted. */
+  #step = 0;
+  #abandon: (() => void) | undefined;
+  #exchange: RunnerExchange | undefined;
+  #answers: AnswerOrder | undefined;
+  /** Something was sent, or asked, that cannot be taken back. */
+  #wasSent = false;
+  #hasAsked = false;
 
-function nextCallId(): number {
-  lastCallId = lastCallId === CALL_ID_MAX ? 1 : lastCallId + 1;
-  return lastCallId;
+  /** The time runs from here. */
+  constructor(options: RunnerCallOptions) {
+    const { kind, limits, timeoutMs, traffic } = options;
+    this.#options = options;
+    this.frameType = kind.frameType;
+    this.rpcName = kind.rpcName;
+    this.openQuestionsMax = limits.openQuestionsMax;
+    this.tape = options.tape;
+    this.#retriesLeft = Math.min(options.retries, INSTANCES_MAX);
+    const delayMs = timeoutMs === 0 ? traffic.pool.callTimeoutMs : timeoutMs;
+    this.#deadline = setTimeout(() => this.#timeOut(), Math.min(delayMs, TIMER_MS_MAX));
+  }
+
+  get tried(): ReadonlySet<RunnerInstance> | undefined {
+    return this.#tried;
+  }
+
+  /** Which it ran on last. */
+  get instance(): RunnerInstance | undefined {
+    return this.#lastInstance;
+  }
+
+  start(): void {
+    const { traffic, owner } = this.#options;
+    traffic.queue.enter(owner, this);
+  }
+
+  /** The data plane's answer to its oldest open question. */
+  answer(result: Uint8Array | undefined): void {
+    this.#answers?.answered(result);
+  }
+
+  /** Nobody wants the answer: the connection is cut, nothing is told any more. */
+  cancel(): void {
+    if (this.#isOver) return;
+    this.#breakOff();
+    this.#options.onCancel();
+  }
+
+  admit(instance: RunnerInstance): void {
+    this.#instance = instance;
+    this.#lastInstance = instance;
+    instance.callsInFlight += 1;
+    instance.calls += 1;
+    this.#useInstance(instance);
+  }
+
+  refuse(error: CallError): void {
+    this.#end(this.#firstError ?? error);
+  }
+
+  onQuestion(question: ExtraInfoRequest): void {
+    this.#answers ??= new AnswerOrder((result) => this.#exchange?.answer(result));
+    const known = knownAnswer(this.#options.known, question);
+    if (known !== undefined) return this.#answers.known(known);
+    this.#hasAsked = true;
+    this.#answers.asked();
+    this.#options.onQuestion(extraInfoQuestion(question));
+  }
+
+  onAnswer(payload: Buffer): void {
+    const { kind, traffic } = this.#options;
+    const connection = this.#exchange?.connection;
+    try {
+      const result = kind.decode(payload, this.#callId, traffic.pool.requiresReplyId);
+      if (connection !== undefined) this.#instance?.connections.release(connection);
+      this.#exchange = undefined;
+      this.#end(undefined, result);
+    } catch (error) {
+      connection?.destroy();
+      if (error instanceof CallError) return this.#fail(error);
+      if (!(error instanceof ProtocolError)) throw error;
+      const message = `failed to receive ${receiveName(kind)}: ${error.message}`;
+      this.#fail(new CallError(FailureReason.PROTOCOL, message, { cause: error }));
+    }
+  }
+
+  onFailure(error: CallError): void {
+    const exchange = this.#exchange;
+    const instance = this.#instance;
+    this.#exchange = undefined;
+    if (exchange === undefined || instance === undefined) return;
+    const { connection } = exchange;
+    // After an error frame the connection is in step and can be used again.
+    if (error.reason === FailureReason.RUNNER_ERROR) instance.connections.release(connection);
+    else connection.destroy();
+    if (!error.connectionStale || instance.ended) return this.#fail(error);
+    // It had died while nobody looked: a fresh one may help. Where nobody listens any more, the
+    // runner died of the first try: that is what to tell.
+    this.#firstError ??= error;
+    this.#connect(instance, true);
+  }
+
+  #useInstance(instance: RunnerInstance): void {
+    const confToken = instance.tokens.get(this.#options.conf.key);
+    if (confToken === undefined) return this.#obtainToken(instance);
+    this.#confToken = confToken;
+    this.#connect(instance, false);
+  }
+
+  #obtainToken(instance: RunnerInstance): void {
+    const { conf, traffic } = this.#options;
+    const { key, plugins } = conf;
+    const { connections, tokens } = instance;
+    const { callTimeoutMs: timeoutMs } = traffic.pool;
+    const step = this.#nextStep();
+    tokens
+      .obtain(key, () => prepareConf({ connections, key, plugins, timeoutMs }))
+      .then(
+        (confToken) => {
+          if (this.#step !== step) return;
+          this.#confToken = confToken;
+          this.#connect(instance, false);
+        },
+        (error: unknown) => {
+          if (this.#step === step) this.#failToReach(instance, CallError.from(error));
+        },
+      );
+  }
+
+  #connect(instance: RunnerInstance, fresh: boolean): void {
+    const idle = fresh ? undefined : instance.connections.takeIdle();
+    if (idle !== undefined) return this.#converse(idle);
+    const step = this.#nextStep();
+    const { connection: opening, abandon } = instance.connections.acquire({ fresh });
+    this.#abandon = abandon;
+    opening.then(
+      (connection) => {
+        if (this.#step !== step) return instance.connections.release(connection);
+        this.#abandon = undefined;
+        this.#converse(connection);
+      },
+      (error: unknown) => {
+        if (this.#step !== step) return;
+        this.#abandon = undefined;
+        this.#failToReach(instance, CallError.from(error));
+      },
+    );
+  }
+
+  #failToReach(instance: RunnerInstance, error: CallError): void {
+    if (error.reason === FailureReason.UNAVAILABLE) {
+      this.#options.traffic.pool.noteUnreachable(instance, error.message);
+    }
+    this.#fail(error);
+  }
+
+  #converse(connection: RunnerConnection): void {
+    const { kind } = this.#options;
+    lastCallId = lastCallId === CALL_ID_MAX ? 1 : lastCallId + 1;
+    this.#callId = lastCallId;
+    let frame: Buffer;
+    try {
+      frame = kind.encode(lastCallId, this.#confToken);
+    } catch (error) {
+      this.#instance?.connections.release(connection);
+      if (!(error instanceof ProtocolError)) throw error;
+      const message = `failed to send ${kind.rpcName}: ${error.message}`;
+      return this.#fail(new CallError(FailureReason.INVALID_CALL, message, { cause: error }));
+    }
+    this.#wasSent = true;
+    this.#answers = undefined;
+    this.tape?.restart();
+    this.#exchange = new RunnerExchange(connection, this);
+    this.#exchange.begin(frame);
+  }
+
+  /** What failed was one try; whether that is the end depends on what may have been done by it. */
+  #fail(error: CallError): void {
+    const instance = this.#instance;
+    if (this.#isOver || instance === undefined) return;
+    const { conf } = this.#options;
+    if (error.tokenUnknown || error.tokenDoubtful) {
+      const ageMsMin = error.tokenUnknown ? 0 : DOUBTFUL_TOKEN_AGE_MS;
+      instance.tokens.evict(conf.key, this.#confToken, ageMsMin);
+      this.#tokenTries += 1;
+      if (error.tokenUnknown && this.#tokenTries < TOKEN_TRIES_MAX) {
+        // No plugin has run.
+        this.#wasSent = false;
+        return this.#useInstance(instance);
+      }
+    }
+    // A try that found nobody says less than the one before it, which was sent.
+    const unreachable = error.reason === FailureReason.UNAVAILABLE;
+    const told = unreachable ? (this.#firstError ?? error) : error;
+    if (!this.#mayGoElsewhere(error, instance)) return this.#end(told);
+    this.#firstError = told;
+    this.#leaveInstance();
+    this.start();
+  }
+
+  #mayGoElsewhere(error: CallError, instance: RunnerInstance): boolean {
+    if (!error.resendable || this.#hasAsked) return false;
+    this.#tried ??= new Set();
+    this.#tried.add(instance);
+    if (this.#tried.size >= INSTANCES_MAX) return false;
+    if (!this.#wasSent && error.reason === FailureReason.UNAVAILABLE) {
+      const other = this.#options.traffic.pool.pick(this.#tried);
+      if (other !== undefined && !this.#tried.has(other)) return true;
+    }
+    if (this.#retriesLeft === 0) return false;
+    this.#retriesLeft -= 1;
+    return true;
+  }
+
+  #timeOut(): void {
+    if (this.#isOver) return;
+    const message = `failed to receive ${receiveName(this)}: timeout`;
+    this.#breakOff();
+    this.#options.onFailure(new CallError(FailureReason.TIMEOUT, message));
+  }
+
+  #end(error: CallError | undefined, result?: CallResult): void {
+    if (this.#isOver) return;
+    this.#close();
+    if (error !== undefined) this.#options.onFailure(error);
+    else if (result !== undefined) this.#options.onResult(result);
+  }
+
+  #breakOff(): void {
+    const { traffic, owner } = this.#options;
+    traffic.queue.leave(owner, this);
+    this.#abandon?.();
+    this.#exchange?.connection.destroy();
+    this.#close();
+  }
+
+  #close(): void {
+    this.#isOver = true;
+    clearTimeout(this.#deadline);
+    this.#nextStep();
+    this.#exchange = undefined;
+    this.#leaveInstance();
+  }
+
+  #leaveInstance(): void {
+    if (this.#instance === undefined) return;
+    this.#instance.callsInFlight -= 1;
+    this.#instance = undefined;
+    const { queue } = this.#options.traffic;
+    if (queue.size > 0) queue.advance();
+  }
+
+  #nextStep(): number {
+    this.#step += 1;
+    this.#abandon = undefined;
+    return this.#step;
+  }
 }

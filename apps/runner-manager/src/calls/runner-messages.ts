@@ -10,6 +10,7 @@ import {
 import {
   decodeHttpReqCallResponse,
   decodeHttpRespCallResponse,
+  encodeFrame,
   encodeHttpReqCallRequest,
   encodeHttpRespCallRequest,
   FrameType,
@@ -19,61 +20,70 @@ import {
 } from '@polygate/runner-protocol';
 import { CallError } from '../call-error.ts';
 
-type Result = NonNullable<ManagerFrame['frame']>;
+/** What a data plane is answered when a call went well. */
+export type CallResult = NonNullable<ManagerFrame['frame']>;
 
 /** A call as the runner takes it, from either phase. */
-export interface RunnerCallKind {
+export interface CallKind {
   readonly frameType: number;
   /** As APISIX names it in its log. */
   readonly rpcName: string;
-  /** @throws {ProtocolError} when the call does not fit the protocol. */
-  encode(id: number, confToken: number): Uint8Array;
+  /** The whole frame. @throws {ProtocolError} when the call does not fit the protocol. */
+  encode(id: number, confToken: number): Buffer;
   /** @throws {ProtocolError} @throws {CallError} when it answers another call. */
-  decode(payload: Uint8Array, id: number): Result;
+  decode(payload: Uint8Array, id: number, requiresReplyId: boolean): CallResult;
 }
 
-/** @throws {CallError} INVALID_CALL */
-export function requestCallKind(call: RequestCall, requiresReplyId: boolean): RunnerCallKind {
-  const { sourceIp } = call;
-  if (sourceIp.length !== 4 && sourceIp.length !== 16) {
-    const message = `source_ip has ${sourceIp.length} bytes, not 4 or 16`;
-    throw new CallError(FailureReason.INVALID_CALL, message);
+export class RequestCallKind implements CallKind {
+  readonly frameType = FrameType.HTTP_REQ_CALL;
+  readonly rpcName = 'RPC_HTTP_REQ_CALL';
+  readonly #call: RequestCall;
+
+  /** @throws {CallError} INVALID_CALL */
+  constructor(call: RequestCall) {
+    const { length } = call.sourceIp;
+    if (length !== 4 && length !== 16) {
+      const message = `source_ip has ${length} bytes, not 4 or 16`;
+      throw new CallError(FailureReason.INVALID_CALL, message);
+    }
+    this.#call = call;
   }
-  return {
-    frameType: FrameType.HTTP_REQ_CALL,
-    rpcName: 'RPC_HTTP_REQ_CALL',
-    encode: (id, confToken) =>
-      encodeHttpReqCallRequest({
-        id,
-        srcIp: sourceIp,
-        method: call.method,
-        path: call.path,
-        args: call.args,
-        headers: call.headers,
-        confToken,
-      }),
-    decode: (payload, id) => {
-      const response = decodeHttpReqCallResponse(payload);
-      const isOurs = response.id === id || (response.id === 0 && !requiresReplyId);
-      if (!isOurs) throw wrongId(response.id, id);
-      return { $case: 'requestResult', value: { action: requestAction(response.action) } };
-    },
-  };
+
+  encode(id: number, confToken: number): Buffer {
+    const { sourceIp: srcIp, method, path, args, headers } = this.#call;
+    const request = { id, srcIp, method, path, args, headers, confToken };
+    return encodeFrame(this.frameType, encodeHttpReqCallRequest(request));
+  }
+
+  decode(payload: Uint8Array, id: number, requiresReplyId: boolean): CallResult {
+    const response = decodeHttpReqCallResponse(payload);
+    const isOurs = response.id === id || (response.id === 0 && !requiresReplyId);
+    if (!isOurs) throw wrongId(response.id, id);
+    return { $case: 'requestResult', value: { action: requestAction(response.action) } };
+  }
 }
 
-export function responseCallKind(call: ResponseCall): RunnerCallKind {
-  return {
-    frameType: FrameType.HTTP_RESP_CALL,
-    rpcName: 'RPC_HTTP_RESP_CALL',
-    encode: (id, confToken) =>
-      encodeHttpRespCallRequest({ id, status: call.status, headers: call.headers, confToken }),
-    // The Go runner leaves the id out of these, so it proves nothing.
-    decode: (payload) => {
-      const { status, headers, body } = decodeHttpRespCallResponse(payload);
-      const value = { status, headers: entries(headers), body: buffer(body) };
-      return { $case: 'responseResult', value };
-    },
-  };
+export class ResponseCallKind implements CallKind {
+  readonly frameType = FrameType.HTTP_RESP_CALL;
+  readonly rpcName = 'RPC_HTTP_RESP_CALL';
+  readonly #call: ResponseCall;
+
+  constructor(call: ResponseCall) {
+    this.#call = call;
+  }
+
+  encode(id: number, confToken: number): Buffer {
+    const { status, headers } = this.#call;
+    const payload = encodeHttpRespCallRequest({ id, status, headers, confToken });
+    return encodeFrame(this.frameType, payload);
+  }
+
+  /** The Go runner leaves the id out of these, so it proves nothing. */
+  decode(payload: Uint8Array): CallResult {
+    const { status, headers, body } = decodeHttpRespCallResponse(payload);
+    const value = { status, headers: entries(headers), body: buffer(body) };
+    return { $case: 'responseResult', value };
+  }
 }
 
 export function extraInfoQuestion(request: ExtraInfoRequest): ExtraInfoQuestion {

@@ -1,64 +1,102 @@
-import type { Tracer } from '@opentelemetry/api';
+import type { Meter, Tracer } from '@opentelemetry/api';
 import {
   RpcError,
   type ListRunnersResponse,
+  type Runner,
   type RunnerConnectRequest,
   type RunnerConnectResponse,
   type RunnerServiceServer,
   type ServerDuplexStream,
 } from '@polygate/rpc';
-import { CallSession } from './call-session.ts';
 import type { ManagerLog, RunnerLimits } from '../manager-options.ts';
-import type { Runner } from '../process/runner.ts';
+import { CallRecorder } from '../recording/call-recorder.ts';
+import { CallSession } from './call-session.ts';
+import { observeTraffic } from './observe-traffic.ts';
+import { poolTraffic, type PoolTraffic, type ServedPool } from './pool-traffic.ts';
+import { noSuchRunner, recordCalls, watchLog } from './runner-streams.ts';
 
 export interface RunnerServiceOptions {
-  readonly runner: Runner | undefined;
   readonly limits: RunnerLimits;
   readonly log: ManagerLog;
   readonly tracer: Tracer | undefined;
+  /** Undefined: no metrics are sent. */
+  readonly meter?: Meter | undefined;
 }
+
+/** Of the lines that a pool keeps, so many are listed. */
+const LAST_LINES = 20;
 
 /** `polygate.runner.v1.RunnerService`. */
 export class RunnerService {
   readonly #options: RunnerServiceOptions;
-  readonly #sessions = new Set<CallSession>();
+  readonly #pools = new Map<string, PoolTraffic>();
+  readonly #recorder = new CallRecorder();
 
   constructor(options: RunnerServiceOptions) {
     this.#options = options;
+    if (options.meter !== undefined) observeTraffic(options.meter, this.#pools);
+  }
+
+  /** From now on the pool gets calls. */
+  add(served: ServedPool): void {
+    this.#pools.set(served.pool.name, poolTraffic(served, this.#options.limits));
+  }
+
+  /** The pool gets no more calls; those under way go on. */
+  remove(name: string): void {
+    this.#pools.get(name)?.queue.close();
+    this.#pools.delete(name);
   }
 
   get handlers(): RunnerServiceServer {
     return {
       connect: (stream) => this.#connect(stream),
       listRunners: (_call, callback) => callback(null, this.listRunners()),
+      restartRunner: ({ request }, callback) => {
+        this.restartRunner(request.name).then(
+          (generation) => callback(null, { generation }),
+          (error: unknown) => callback(statusOf(error)),
+        );
+      },
+      watchRunnerLog: (call) => watchLog(call, this.#pools.get(call.request.name)?.pool),
+      recordCalls: (call) => recordCalls(call, this.#recorder, this.#pools),
     };
   }
 
   listRunners(): ListRunnersResponse {
-    const { runner } = this.#options;
-    if (runner === undefined) return { runners: [] };
-    let callsInFlight = 0;
-    for (const session of this.#sessions) callsInFlight += session.callsInFlight;
-    return { runners: [{ ...runner.status(), callsInFlight }] };
+    return { runners: [...this.#pools.values()].map(describe) };
+  }
+
+  /** @throws {RpcError} NOT_FOUND, FAILED_PRECONDITION */
+  async restartRunner(name: string): Promise<number> {
+    const pool = this.#pools.get(name)?.pool;
+    if (pool === undefined) throw noSuchRunner(name);
+    return pool.restart('restart asked for');
+  }
+
+  close(): void {
+    for (const name of [...this.#pools.keys()]) this.remove(name);
   }
 
   #connect(stream: ServerDuplexStream<RunnerConnectRequest, RunnerConnectResponse>): void {
+    const { limits, log, tracer } = this.#options;
     const session = new CallSession({
-      ...this.#options,
-      write: (frames) => stream.write({ frames }),
+      traffic: this.#pools,
+      recorder: this.#recorder,
+      limits,
+      log,
+      tracer,
+      write: (frames, onWritten) =>
+        onWritten === undefined ? stream.write({ frames }) : stream.write({ frames }, onWritten),
     });
-    this.#sessions.add(session);
-    const close = (): void => {
-      session.close();
-      this.#sessions.delete(session);
-    };
+    const close = (): void => session.close();
     stream.on('data', ({ frames }: RunnerConnectRequest) => {
       try {
         session.receive(frames);
       } catch (error) {
         close();
         const { message } = RpcError.from(error);
-        this.#options.log.error(`broken stream of a data plane: ${message}`);
+        log.error(`broken stream of a data plane: ${message}`);
         stream.emit('error', { code: RpcError.from(error).statusCode, details: message });
       }
     });
@@ -71,4 +109,22 @@ export class RunnerService {
       stream.end();
     });
   }
+}
+
+function describe({ pool, confs, queue, stats }: PoolTraffic): Runner {
+  const status = pool.status();
+  return {
+    ...status,
+    callsInFlight: status.instances.reduce((sum, { callsInFlight }) => sum + callsInFlight, 0),
+    callsWaiting: queue.size,
+    confsHeld: confs.size,
+    confTokens: confs.countTokens(),
+    pluginCalls: stats.list(),
+    lastLines: pool.lastLines().slice(-LAST_LINES),
+  };
+}
+
+function statusOf(error: unknown): { code: number; details: string } {
+  const { statusCode, message } = RpcError.from(error);
+  return { code: statusCode, details: message };
 }

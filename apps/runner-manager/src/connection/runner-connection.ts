@@ -12,10 +12,18 @@ const WHOLE_FRAME_BYTES_MAX = 32_768;
 
 /** One call's use of a connection. */
 export interface Exchange {
-  /** Returns true when this was the last frame: the connection is free from then on. */
+  /** Returns true when this was the last frame: `onEnd` follows when the connection is free. */
   onFrame(frame: Frame): boolean;
-  /** The connection is gone. `answered` tells whether any byte had come since the call began. */
-  onLost(why: string, answered: boolean): void;
+  onEnd(frame: Frame): void;
+  /** The connection is gone. */
+  onLost(why: string, loss: Loss): void;
+}
+
+export interface Loss {
+  /** Any byte had come since the exchange began. */
+  readonly answered: boolean;
+  /** In the middle of a frame, or for what came in one: part of an answer was there. */
+  readonly inFrame: boolean;
 }
 
 /**
@@ -35,10 +43,11 @@ export class RunnerConnection {
   callsServed = 0;
   idleSinceMs = 0;
 
-  constructor(socket: Socket, onClosed: (connection: RunnerConnection) => void) {
+  constructor(opened: RunnerSocket, onClosed: (connection: RunnerConnection) => void) {
+    const { socket } = opened;
     this.#socket = socket;
     this.#onClosed = onClosed;
-    socket.on('data', (chunk) => this.#receive(chunk as Buffer));
+    opened.onBytes = (chunk) => this.#receive(chunk);
     socket.on('end', () =>
       this.#lose(this.#decoder.unfinishedBytes > 0 ? 'data truncated' : 'closed'),
     );
@@ -72,7 +81,8 @@ export class RunnerConnection {
   /** Within an exchange: the answer to a question. */
   write(frame: Buffer): void {
     this.#write(frame);
-    if (this.#socket.writableLength > UNSENT_BYTES_MAX) this.#lose('the runner does not read');
+    if (this.#socket.writableLength > UNSENT_BYTES_MAX)
+      this.#lose('the runner does not read', true);
   }
 
   /** Ends the exchange without a word to its owner, who wants it so. */
@@ -82,8 +92,8 @@ export class RunnerConnection {
   }
 
   /** Ends it and tells the owner of the exchange why. */
-  fail(why: string): void {
-    this.#lose(why);
+  fail(why: string, inFrame = true): void {
+    this.#lose(why, inFrame);
   }
 
   #write(frame: Buffer): void {
@@ -99,35 +109,64 @@ export class RunnerConnection {
       frames = this.#decoder.push(chunk);
     } catch (error) {
       if (!(error instanceof ProtocolError)) throw error;
-      return this.#lose(error.message);
+      return this.#lose(error.message, true);
     }
+    let finished: Exchange | undefined;
+    let last: Frame | undefined;
     for (const frame of frames) {
       const exchange = this.#exchange;
-      if (exchange === undefined) return this.#lose('a frame that nobody asked for');
+      if (exchange === undefined) {
+        this.#lose('a frame that nobody asked for');
+        break;
+      }
       if (!exchange.onFrame(frame)) continue;
       this.#exchange = undefined;
       this.callsServed += 1;
+      finished = exchange;
+      last = frame;
     }
     if (this.#exchange === undefined && this.#decoder.unfinishedBytes > 0) {
       this.#lose('bytes after the last frame');
     }
+    if (last !== undefined) finished?.onEnd(last);
   }
 
-  #lose(why: string): void {
+  #lose(why: string, inFrame = this.#decoder.unfinishedBytes > 0): void {
     if (this.#closed) return;
     this.#closed = true;
     this.#socket.destroy();
     this.#onClosed(this);
     const exchange = this.#exchange;
     this.#exchange = undefined;
-    exchange?.onLost(why, this.#answered);
+    exchange?.onLost(why, { answered: this.#answered, inFrame });
   }
 }
 
+/** An open socket that nobody reads yet. */
+export interface RunnerSocket {
+  readonly socket: Socket;
+  /** Gets what comes, in memory of its own. */
+  onBytes: (chunk: Buffer) => void;
+}
+
+/**
+ * All sockets read into this one. Node would make 64 KiB for each read, of which an answer takes a
+ * hundred bytes: a third of what a call cost was making and collecting them.
+ */
+const READ_BUFFER = Buffer.alloc(65_536);
+
 /** Opens a connection. Rejects with nginx's words for the error, as APISIX logs them. */
-export function openRunnerSocket(path: string, timeoutMs: number): Promise<Socket> {
+export function openRunnerSocket(path: string, timeoutMs: number): Promise<RunnerSocket> {
   return new Promise((resolve, reject) => {
-    const socket = connect({ path });
+    const onread = {
+      buffer: READ_BUFFER,
+      callback: (bytes: number) => {
+        opened.onBytes(Buffer.from(READ_BUFFER.subarray(0, bytes)));
+        return true;
+      },
+    };
+    const socket = connect({ path, onread });
+    const opened: RunnerSocket = { socket, onBytes: () => undefined };
     const timer = setTimeout(() => fail(new Error('timeout')), timeoutMs);
     const fail = (error: Error): void => {
       clearTimeout(timer);
@@ -138,7 +177,7 @@ export function openRunnerSocket(path: string, timeoutMs: number): Promise<Socke
     socket.once('connect', () => {
       clearTimeout(timer);
       socket.off('error', fail);
-      resolve(socket);
+      resolve(opened);
     });
   });
 }

@@ -18,7 +18,7 @@ interface Waiter {
 /** A connection, now or later. `abandon` leaves the queue; afterwards nothing comes any more. */
 export interface Acquisition {
   readonly connection: Promise<RunnerConnection>;
-  abandon(): void;
+  readonly abandon: () => void;
 }
 
 const IDLE_SWEEPS = 5;
@@ -85,9 +85,9 @@ export class RunnerConnections {
 
   /** Opens the first connection: rejects with the socket's words while nobody listens. */
   async probe(): Promise<void> {
-    const socket = await openRunnerSocket(this.#path, this.#limits.connectTimeoutMs);
-    if (this.#closedWhy !== undefined) return void socket.destroy();
-    const connection = new RunnerConnection(socket, (closed) => this.#forget(closed));
+    const opened = await openRunnerSocket(this.#path, this.#limits.connectTimeoutMs);
+    if (this.#closedWhy !== undefined) return void opened.socket.destroy();
+    const connection = new RunnerConnection(opened, (closed) => this.#forget(closed));
     this.#open.add(connection);
     this.release(connection);
   }
@@ -99,7 +99,7 @@ export class RunnerConnections {
     clearInterval(this.#sweeper);
     for (const waiter of this.#waiters) waiter.reject(this.#closedError());
     this.#waiters.clear();
-    for (const connection of [...this.#open]) connection.fail(why);
+    for (const connection of [...this.#open]) connection.fail(why, false);
   }
 
   /** A fresh one may take the place of an idle one. */
@@ -114,12 +114,12 @@ export class RunnerConnections {
   async #openOne(): Promise<RunnerConnection> {
     this.#connecting += 1;
     try {
-      const socket = await this.#connectPatiently();
+      const opened = await this.#connectPatiently();
       if (this.#closedWhy !== undefined) {
-        socket.destroy();
+        opened.socket.destroy();
         throw this.#closedError();
       }
-      const connection = new RunnerConnection(socket, (closed) => this.#forget(closed));
+      const connection = new RunnerConnection(opened, (closed) => this.#forget(closed));
       this.#open.add(connection);
       return connection;
     } catch (error) {

@@ -11,18 +11,23 @@ import {
   type ExtraInfoRequest,
   type Frame,
 } from '@polygate/runner-protocol';
-import { CallError } from '../call-error.ts';
-import type { CallLife, StageEnd } from '../calls/call-life.ts';
-import type { RunnerConnection } from './runner-connection.ts';
+import { CallError, type CallErrorFacts } from '../call-error.ts';
+import type { CallTape } from '../recording/call-tape.ts';
+import type { Exchange, RunnerConnection } from './runner-connection.ts';
 
-export interface ExchangeRequest {
+/** What the owner of an exchange is told; either `onAnswer` or `onFailure` comes last, once. */
+export interface ExchangeOwner {
   readonly frameType: number;
   /** As APISIX names it where sending fails, and where the answer has another type. */
   readonly rpcName: string;
-  readonly frame: Buffer;
   readonly openQuestionsMax: number;
-  /** Not called for exchanges without questions. */
-  readonly onQuestion?: (question: ExtraInfoRequest) => void;
+  /** Left out where the runner has nothing to ask. */
+  onQuestion?(question: ExtraInfoRequest): void;
+  /** The connection may be used again, if it is not closed by then. */
+  onAnswer(payload: Buffer): void;
+  onFailure(error: CallError): void;
+  /** Writes the frames down. */
+  readonly tape?: CallTape | undefined;
 }
 
 /**
@@ -30,113 +35,110 @@ export interface ExchangeRequest {
  * ask many questions before it reads an answer; they are answered in the order of asking, which is
  * the order `answer` is called in.
  */
-export class RunnerExchange {
-  readonly #connection: RunnerConnection;
-  readonly #request: ExchangeRequest;
+export class RunnerExchange implements Exchange {
+  readonly connection: RunnerConnection;
+  readonly #owner: ExchangeOwner;
   #openQuestions = 0;
+  #reused = false;
 
-  constructor(connection: RunnerConnection, request: ExchangeRequest) {
-    this.#connection = connection;
-    this.#request = request;
+  constructor(connection: RunnerConnection, owner: ExchangeOwner) {
+    this.connection = connection;
+    this.#owner = owner;
   }
 
-  /**
-   * Resolves to the payload of the answer. The connection may be used again afterwards, if it is
-   * not closed by then.
-   *
-   * @throws {CallError}
-   */
-  run(life: CallLife): Promise<Buffer> {
-    return life.stage<Buffer>((end) => {
-      const reused = this.#connection.callsServed > 0 || this.#connection.idleSinceMs > 0;
-      this.#connection.begin(
-        {
-          onFrame: (frame) => this.#take(frame, end),
-          onLost: (why, answered) =>
-            end.reject(this.#receiveError(why, { connectionStale: reused && !answered })),
-        },
-        this.#request.frame,
-      );
-      return () => this.#connection.destroy();
-    });
+  begin(frame: Buffer): void {
+    const { connection } = this;
+    this.#reused = connection.callsServed > 0 || connection.idleSinceMs > 0;
+    this.#owner.tape?.sent(frame);
+    connection.begin(this, frame);
   }
 
   /** The answer to the oldest open question. One that nobody asked for is dropped. */
   answer(result: Uint8Array | undefined): void {
-    if (this.#openQuestions === 0 || this.#connection.closed) return;
+    if (this.#openQuestions === 0 || this.connection.closed) return;
     this.#openQuestions -= 1;
     try {
       const payload = encodeExtraInfoResponse({ result });
-      this.#connection.write(encodeFrame(FrameType.EXTRA_INFO, payload));
+      const frame = encodeFrame(FrameType.EXTRA_INFO, payload);
+      this.#owner.tape?.sent(frame);
+      this.connection.write(frame);
     } catch (error) {
       if (!(error instanceof ProtocolError)) throw error;
-      this.#connection.fail(`failed to reply RPC_EXTRA_INFO: ${error.message}`);
+      this.connection.fail(`failed to reply RPC_EXTRA_INFO: ${error.message}`);
     }
   }
 
-  /** Returns true when the exchange is over. */
-  #take(frame: Frame, end: StageEnd<Buffer>): boolean {
-    if (frame.type === FrameType.EXTRA_INFO && this.#request.onQuestion !== undefined) {
-      return this.#ask(frame.payload, end);
-    }
+  /** Returns true when the exchange is over: the owner is told after the connection has let go. */
+  onFrame(frame: Frame): boolean {
+    this.#owner.tape?.received(frame);
+    const isQuestion = frame.type === FrameType.EXTRA_INFO && this.#owner.onQuestion !== undefined;
+    return !isQuestion || this.#ask(frame.payload);
+  }
+
+  onEnd(frame: Frame): void {
+    const { connection } = this;
+    const owner = this.#owner;
     // The runner went on without our answer: who knows what it takes the next one for.
-    if (this.#openQuestions > 0) this.#connection.destroy();
+    if (this.#openQuestions > 0) connection.destroy();
     // It gave up on a body it had asked for, and its "continue" would be one without having looked.
-    if (this.#connection.unsentBytes > 0) {
-      end.reject(this.#receiveError('the runner answered before it had read our frame', {}));
-    } else if (frame.type === this.#request.frameType) {
-      end.resolve(frame.payload);
+    if (connection.unsentBytes > 0) {
+      connection.destroy();
+      owner.onFailure(this.#receiveError('the runner answered before it had read our frame', {}));
+    } else if (frame.type === owner.frameType) {
+      owner.onAnswer(frame.payload);
     } else if (frame.type === FrameType.ERROR) {
-      end.reject(this.#runnerError(frame.payload));
+      owner.onFailure(this.#runnerError(frame.payload));
     } else {
-      this.#connection.destroy();
-      const { rpcName } = this.#request;
-      const message = `failed to receive ${rpcName}: unexpected type ${frame.type}`;
-      end.reject(new CallError(FailureReason.PROTOCOL, message));
+      connection.destroy();
+      const message = `failed to receive ${owner.rpcName}: unexpected type ${frame.type}`;
+      owner.onFailure(new CallError(FailureReason.PROTOCOL, message));
     }
-    return true;
   }
 
-  #ask(payload: Buffer, end: StageEnd<Buffer>): boolean {
+  onLost(why: string, { answered, inFrame }: { answered: boolean; inFrame: boolean }): void {
+    const connectionStale = this.#reused && !answered;
+    this.#owner.onFailure(this.#receiveError(why, { connectionStale, resendable: !inFrame }));
+  }
+
+  /** Returns true when the question ends the exchange. */
+  #ask(payload: Buffer): boolean {
+    const owner = this.#owner;
     try {
       const question = decodeExtraInfoRequest(payload);
       this.#openQuestions += 1;
-      if (this.#openQuestions > this.#request.openQuestionsMax) {
+      if (this.#openQuestions > owner.openQuestionsMax) {
         throw new ProtocolError('MALFORMED', `${this.#openQuestions} questions at a time`);
       }
-      this.#request.onQuestion?.(question);
-      return false;
+      owner.onQuestion?.(question);
     } catch (error) {
       if (!(error instanceof ProtocolError)) throw error;
-      this.#connection.destroy();
+      this.connection.destroy();
       const message = `failed to handle RPC_EXTRA_INFO: ${error.message}`;
-      end.reject(new CallError(FailureReason.PROTOCOL, message, { cause: error }));
-      return true;
+      owner.onFailure(new CallError(FailureReason.PROTOCOL, message, { cause: error }));
     }
+    return false;
   }
 
   #runnerError(payload: Buffer): CallError {
     try {
-      const { code } = decodeErrorResponse(payload);
-      return this.#receiveError(errorText(code), {
+      const { code, message } = decodeErrorResponse(payload);
+      const text = message === undefined ? errorText(code) : `${errorText(code)}: ${message}`;
+      return this.#receiveError(text, {
         reason: FailureReason.RUNNER_ERROR,
         tokenUnknown: code === ErrorCode.CONF_TOKEN_NOT_FOUND,
       });
     } catch (error) {
       if (!(error instanceof ProtocolError)) throw error;
-      this.#connection.destroy();
+      this.connection.destroy();
       return this.#receiveError(error.message, {});
     }
   }
 
-  #receiveError(
-    why: string,
-    facts: { reason?: FailureReason; tokenUnknown?: boolean; connectionStale?: boolean },
-  ): CallError {
+  #receiveError(why: string, facts: CallErrorFacts & { reason?: FailureReason }): CallError {
     // A reason that is a sentence of its own already says what failed.
     const message = why.startsWith('failed to ')
       ? why
-      : `failed to receive ${receiveName(this.#request)}: ${why}`;
+      : `failed to receive ${receiveName(this.#owner)}: ${why}`;
     return new CallError(facts.reason ?? FailureReason.PROTOCOL, message, facts);
   }
 }

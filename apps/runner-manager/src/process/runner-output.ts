@@ -3,7 +3,7 @@ import type { Readable } from 'node:stream';
 export interface RunnerOutputOptions {
   readonly lineBytesMax: number;
   readonly linesPerSecondMax: number;
-  readonly write: (line: string) => void;
+  readonly write: (line: string, isError: boolean) => void;
 }
 
 const NEWLINE = 0x0a;
@@ -22,36 +22,40 @@ export class RunnerOutput {
     this.#options = options;
   }
 
-  follow(stream: Readable): void {
+  follow(stream: Readable, isError: boolean): void {
     let rest: Buffer = Buffer.alloc(0);
     stream.on('data', (chunk: Buffer) => {
-      rest = this.#takeLines(rest.length === 0 ? chunk : Buffer.concat([rest, chunk]));
+      rest = this.#takeLines(rest.length === 0 ? chunk : Buffer.concat([rest, chunk]), isError);
     });
-    stream.on('end', () => this.#line(rest));
+    const finish = (): void => {
+      this.#line(rest, isError);
+      rest = Buffer.alloc(0);
+    };
+    stream.on('end', finish);
     // A pipe that breaks has nothing more to say; the exit is reported elsewhere.
-    stream.on('error', () => this.#line(rest));
+    stream.on('error', finish);
   }
 
   /** Returns the bytes of the unfinished line, fewer than `lineBytesMax`. */
-  #takeLines(bytes: Buffer): Buffer {
+  #takeLines(bytes: Buffer, isError: boolean): Buffer {
     const { lineBytesMax } = this.#options;
     let start = 0;
     while (start < bytes.length) {
       const newline = bytes.indexOf(NEWLINE, start);
       const lineEnd = newline === -1 ? bytes.length : newline;
       if (lineEnd - start > lineBytesMax) {
-        this.#line(bytes.subarray(start, start + lineBytesMax));
+        this.#line(bytes.subarray(start, start + lineBytesMax), isError);
         start += lineBytesMax;
         continue;
       }
       if (newline === -1) break;
-      this.#line(bytes.subarray(start, newline));
+      this.#line(bytes.subarray(start, newline), isError);
       start = newline + 1;
     }
     return Buffer.from(bytes.subarray(start));
   }
 
-  #line(bytes: Buffer): void {
+  #line(bytes: Buffer, isError: boolean): void {
     if (bytes.length === 0) return;
     const second = Math.floor(Date.now() / 1000);
     if (second !== this.#second) this.#startSecond(second);
@@ -60,14 +64,14 @@ export class RunnerOutput {
       return;
     }
     this.#linesInSecond += 1;
-    this.#options.write(escapeControls(bytes.toString('utf8')));
+    this.#options.write(escapeControls(bytes.toString('utf8')), isError);
   }
 
   #startSecond(second: number): void {
     this.#second = second;
     this.#linesInSecond = 0;
     if (this.#droppedLines === 0) return;
-    this.#options.write(`left out ${this.#droppedLines} lines that came too fast`);
+    this.#options.write(`left out ${this.#droppedLines} lines that came too fast`, true);
     this.#droppedLines = 0;
   }
 }

@@ -1,3 +1,5 @@
+import type { DiscoveryConfig } from './discovery-config.ts';
+
 /** An address to listen on. */
 export interface ListenAddress {
   readonly host: string;
@@ -255,6 +257,34 @@ export interface PolygateConfig {
   readonly serverlessJavaScript: boolean;
 }
 
+/** A place for answers that proxy-cache keeps. */
+export interface CacheZoneConfig {
+  readonly name: string;
+  readonly memoryBytes: number;
+  /** Undefined: in memory. */
+  readonly disk:
+    | {
+        /** Absolute. */
+        readonly path: string;
+        /** Characters of each level of folders, as [1, 2]. */
+        readonly levels: readonly number[];
+        readonly bytesMax: number;
+      }
+    | undefined;
+}
+
+/** What plugins go by, whatever their conf; `GatewaySettings` of the plugin SDK. */
+export interface PluginSettings {
+  readonly proxyCache: {
+    /** How long an answer on disk is good that does not say so itself. */
+    readonly ttlMs: number;
+    readonly zones: readonly CacheZoneConfig[];
+  };
+  /** The header that tells of the client's address, as `X-Real-IP`. */
+  readonly realIpHeader: string;
+  readonly serverlessJavaScript: boolean;
+}
+
 export type LogLevel = 'debug' | 'info' | 'warn' | 'error';
 
 /** `memory`: standalone mode driven by the Admin API, `yaml` of the role traditional. */
@@ -294,6 +324,8 @@ export interface GatewayConfig extends PluginList {
   readonly proxyMode: 'http' | 'stream' | 'http&stream';
   /** Names in `xrpc.protocols`. */
   readonly xrpcProtocols: readonly string[];
+  /** `apisix.id`, by which others know this process. */
+  readonly nodeId: string | undefined;
   readonly deleteUriTailSlash: boolean;
   readonly normalizeUriLikeServlet: boolean;
   readonly matchUriEncodedSlash: boolean;
@@ -310,7 +342,10 @@ export interface GatewayConfig extends PluginList {
     /** Overrides the records' TTL. */
     readonly validMs: number | undefined;
     readonly timeoutMs: number;
+    /** Ask for AAAA too. */
+    readonly ipv6: boolean;
   };
+  readonly discovery: DiscoveryConfig;
   /**
    * Keys of 16 or 32 bytes, the first encrypts. `enabled` counts for fields of plugins, and is false
    * where the configuration is standalone.
@@ -330,6 +365,7 @@ export interface GatewayConfig extends PluginList {
   readonly http: HttpConfig;
   readonly accessLog: AccessLogConfig;
   readonly polygate: PolygateConfig;
+  readonly pluginSettings: PluginSettings;
   /** Paths of keys that are set and do nothing here; for one line in the log. */
   readonly withoutEffect: readonly string[];
   /** Sentences to log as warnings. No secrets in them. */

@@ -133,7 +133,7 @@ test('keys that do nothing here are collected by path, each section once', () =>
     'nginx_config.worker_rlimit_nofile',
     'nginx_config.http_configuration_snippet',
     'nginx_config.http.lua_shared_dict',
-    'discovery',
+    'discovery.nacos',
     'wasm',
   ]) {
     expect(config.withoutEffect).toContain(path);

@@ -5,6 +5,7 @@ import { readAdmin } from './admin-config.ts';
 import { ConfigFileError } from './config-file-error.ts';
 import { chooseProvider } from './config-provider.ts';
 import { parseConfigText } from './config-text.ts';
+import { readDiscovery } from './discovery-config.ts';
 import type {
   AccessLogConfig,
   EtcdConfig,
@@ -16,6 +17,7 @@ import type {
 } from './gateway-config.ts';
 import { isMapping, section, type Findings, type RuleValue } from './keys/key-rules.ts';
 import { KNOWN_KEYS, PLUGIN_KEYS, type WrittenConfig } from './keys/known-keys.ts';
+import { readPluginSettings } from './plugin-settings.ts';
 import { readPolygate } from './polygate-config.ts';
 import { ETCD_HOST_VARIABLE, pathOf, type ReadContext } from './read-context.ts';
 import { isHttpUrl } from './keys/value-rules.ts';
@@ -97,6 +99,7 @@ function normalise(written: WrittenConfig, context: ReadContext): GatewayConfig 
     routerHttp: apisix.router.http,
     proxyMode: apisix.proxy_mode,
     xrpcProtocols: written.xrpc.protocols,
+    nodeId: nodeIdOf(apisix.id),
     deleteUriTailSlash: apisix.delete_uri_tail_slash,
     normalizeUriLikeServlet: apisix.normalize_uri_like_servlet,
     matchUriEncodedSlash: apisix.match_uri_encoded_slash,
@@ -109,7 +112,9 @@ function normalise(written: WrittenConfig, context: ReadContext): GatewayConfig 
       servers: apisix.dns_resolver,
       validMs: apisix.dns_resolver_valid,
       timeoutMs: apisix.resolver_timeout,
+      ipv6: apisix.enable_ipv6,
     },
+    discovery: readDiscovery(written),
     dataEncryption: {
       // a standalone configuration is written by hand, in clear: apisix/plugin.lua, enable_gde
       enabled:
@@ -128,6 +133,7 @@ function normalise(written: WrittenConfig, context: ReadContext): GatewayConfig 
     http: readHttp(nginx.http),
     accessLog: readAccessLog(nginx.http, polygate.dataDir),
     polygate,
+    pluginSettings: readPluginSettings(written, context),
     withoutEffect: findings.withoutEffect,
     warnings,
   };
@@ -271,4 +277,9 @@ function readPluginList(written: WrittenPlugins, findings: Findings): PluginList
     streamPlugins: written.stream_plugins,
     pluginAttr: Object.fromEntries(attrs) as PluginList['pluginAttr'],
   };
+}
+
+/** YAML may well read it as a number. */
+function nodeIdOf(id: unknown): string | undefined {
+  return typeof id === 'string' || typeof id === 'number' ? String(id) : undefined;
 }

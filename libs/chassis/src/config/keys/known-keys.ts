@@ -1,4 +1,6 @@
+import { PROXY_CACHE } from './cache-keys.ts';
 import { DEPLOYMENT } from './deployment-keys.ts';
+import { DISCOVERY } from './discovery-keys.ts';
 import {
   anything,
   flag,
@@ -94,7 +96,7 @@ const APISIX = section({
   enable_dev_mode: flag(false),
   enable_reuseport: unused(flag(true)),
   show_upstream_status_in_response_header: flag(false),
-  enable_ipv6: unused(flag(true)),
+  enable_ipv6: flag(true),
   enable_http2: flag(true),
   proxy_protocol: unused(
     section({
@@ -108,7 +110,7 @@ const APISIX = section({
   extra_lua_path: unused(text('')),
   extra_lua_cpath: unused(text('')),
   lua_module_hook: unused(text('')),
-  proxy_cache: unused(section({ cache_ttl: text('10s'), zones: anyList })),
+  proxy_cache: PROXY_CACHE,
   delete_uri_tail_slash: flag(false),
   normalize_uri_like_servlet: flag(false),
   match_uri_encoded_slash: flag(false),
@@ -122,9 +124,9 @@ const APISIX = section({
   }),
   proxy_mode: unused(oneOf(['http', 'stream', 'http&stream'], 'http')),
   stream_proxy: unused(section({ tcp: anyList, udp: anyList })),
-  dns_resolver: unused(texts(undefined)),
-  dns_resolver_valid: unused(seconds(undefined, 0)),
-  resolver_timeout: unused(seconds(5000, 0)),
+  dns_resolver: texts(undefined),
+  dns_resolver_valid: seconds(undefined, 0),
+  resolver_timeout: seconds(5000, 0),
   enable_resolv_search_opt: unused(flag(true)),
   ssl: section({
     enable: flag(true),
@@ -158,7 +160,7 @@ const APISIX = section({
   }),
   lru: section({ secret: lru }),
   tracing: unused(flag(false)),
-  id: unused(anything),
+  id: anything,
 });
 
 const pluginList = texts(undefined);
@@ -192,7 +194,7 @@ export const KNOWN_KEYS = section({
   nginx_config: NGINX_CONFIG,
   http: unused(section({ custom_lua_shared_dict: freeForm() })),
   etcd: unused(freeForm()),
-  discovery: unused(freeForm()),
+  discovery: DISCOVERY,
   graphql: section({ max_size: integer(1_048_576, 1) }),
   'ext-plugin': section({
     cmd: listOf(text(''), undefined, { expects: 'a list of texts', itemsMin: 1 }),
