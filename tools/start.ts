@@ -87,7 +87,7 @@ async function startParts(
   }
   if (role === 'control_plane') return { admin, plane: undefined };
 
-  const manager = await startRunnerManager(managerOptionsFrom(config, log, telemetry.tracer));
+  const manager = await startRunnerManager(managerOptionsFrom(config, log, telemetry));
   stops.push(() => manager.stop());
   const plane = await startDataPlane({ config, store, log });
   stops.push(() => plane.stop(polygate.shutdownGraceMs - 1000));

@@ -5,7 +5,7 @@ const ROOM_ROOT = 'apps/data-plane/src';
 
 /** A room may import those of the rows above it, and its own. Type imports may look anywhere. */
 const ORDER: readonly (readonly string[])[] = [
-  ['http1', 'sockets', 'tls', 'access-log', 'routing', 'upstream', 'state', 'metrics'],
+  ['http1', 'sockets', 'dns', 'tls', 'access-log', 'routing', 'upstream', 'state', 'metrics'],
   ['request'],
   ['pipeline', 'runner', 'control', 'health'],
   ['proxy', 'config'],

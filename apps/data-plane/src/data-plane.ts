@@ -3,6 +3,7 @@ import { reloadPluginList } from '@polygate/chassis';
 import type { GatewayConfig, Logger } from '@polygate/chassis';
 import { EMPTY_REVISION } from '@polygate/config-store';
 import type { ConfigStore } from '@polygate/config-store';
+import type { PluginDefinition } from '@polygate/plugin-sdk';
 import type { ConfigUpdate, PluginSelection } from './config/config-item.ts';
 import { ConfigState } from './config/config-state.ts';
 import type { RejectedItem } from './config/config-state.ts';
@@ -34,7 +35,7 @@ import { createTlsSecrets } from './tls/tls-settings.ts';
 import { WorkerPool } from './worker/worker-pool.ts';
 
 const VERSION = packageJson.version;
-/** About 13 MiB: 512 Ki counters exact over all workers. */
+/** About 17 MiB: 512 Ki counters exact over all workers. */
 const COUNTERS = 512 * 1024;
 
 /** How often it is looked whether a secret is due to be fetched again. */
@@ -87,7 +88,7 @@ class RunningDataPlane implements DataPlane {
   #exporter: MetricsExporter | undefined;
   #controlApi: ControlApi | undefined;
   #debugMode: DebugFile | undefined;
-  readonly #instanceId = randomUUID();
+  readonly #instanceId: string;
   #watching: Promise<void> = Promise.resolve();
   /** Events are applied one after another, whoever tells them. */
   #turn: Promise<void> = Promise.resolve();
@@ -113,7 +114,7 @@ class RunningDataPlane implements DataPlane {
       ...config.secretCache,
       log,
     });
-    this.#state = new ConfigState(definitionsOf(names), log, {
+    this.#state = new ConfigState(definitionsOf(names, config.pluginSettings), log, {
       encryption: config.dataEncryption,
       resolve: (reference) => this.#secrets.resolve(reference),
       unknownPlugins: isStandalone(config) ? 'reject' : 'skip',
@@ -126,9 +127,11 @@ class RunningDataPlane implements DataPlane {
       inTurn: (run) => this.#inTurn(run),
       apply: (event) => this.#onEvent(event),
     });
+    this.#instanceId = config.nodeId ?? randomUUID();
     this.#pool = new WorkerPool({
       start: {
         config,
+        nodeId: this.#instanceId,
         counters: allocateCounters(COUNTERS),
         tlsSecrets: createTlsSecrets(),
         version: VERSION,
@@ -170,7 +173,7 @@ class RunningDataPlane implements DataPlane {
     this.#debugMode = await startDebugMode({
       configDir: config.configDir,
       log,
-      plugins: () => [...definitionsOf(this.#selection.names).values()],
+      plugins: () => [...this.#definitions().values()],
       set: (on) => this.#pool.setDebugMode(on),
     });
     this.#watching = this.#watch();
@@ -251,7 +254,7 @@ class RunningDataPlane implements DataPlane {
     const names = pluginNamesOf(event, this.#options.log);
     const isOther = names !== undefined && this.#select(names);
     if (!this.#begun) {
-      this.#state.selectPlugins(definitionsOf(this.#selection.names));
+      this.#state.selectPlugins(this.#definitions());
       const update = await this.#withSecrets(event);
       this.#begun = true;
       const first = { ...update, plugins: this.#selection };
@@ -340,13 +343,11 @@ class RunningDataPlane implements DataPlane {
 
   #controlView(): ControlView {
     const { config } = this.#options;
-    const source = isStandalone(config)
-      ? { keyPrefix: '', hasCreatedIndex: false }
-      : { keyPrefix: config.etcd.prefix, hasCreatedIndex: true };
+    const isFile = isStandalone(config);
     return {
-      source,
+      source: { keyPrefix: isFile ? '' : config.etcd.prefix, hasCreatedIndex: !isFile },
       items: () => this.#state.written(),
-      plugins: () => [...definitionsOf(this.#selection.names).values()],
+      plugins: () => [...this.#definitions().values()],
       checkedNodes: (item) => this.#pool.health.targetsOf(item),
       reloadPlugins: () => {
         const { plugins, pluginAttr } = reloadPluginList(config.file);
@@ -354,11 +355,16 @@ class RunningDataPlane implements DataPlane {
       },
       collectGarbage,
       serverInfo: () => serverInfo(this.#instanceId, VERSION),
+      runners: () => this.#pool.reportRunners(),
     };
   }
 
+  #definitions(): ReadonlyMap<string, PluginDefinition> {
+    return definitionsOf(this.#selection.names, this.#options.config.pluginSettings);
+  }
+
   #sendSelection(): void {
-    const update = this.#state.selectPlugins(definitionsOf(this.#selection.names));
+    const update = this.#state.selectPlugins(this.#definitions());
     if (this.#begun) this.#pool.send({ ...update, plugins: this.#selection });
   }
 
@@ -368,8 +374,7 @@ class RunningDataPlane implements DataPlane {
   }
 
   #processMetrics(): MetricSnapshot {
-    const { config } = this.#options;
-    return processSnapshot(config, {
+    return processSnapshot(this.#options.config, {
       version: VERSION,
       isStoreReachable: this.#storeConnected,
       revision: this.#state.revision,

@@ -46,6 +46,8 @@ export async function runGateway(options: {
   http?: string;
   /** Likewise, for `polygate.limits`. */
   limits?: string;
+  /** Likewise, for `polygate`. */
+  polygate?: string;
   store?: ConfigStore;
   before?: (store: ConfigStore) => Promise<void>;
 }): Promise<RunningGateway> {
@@ -101,6 +103,7 @@ function configText(
     provider = 'embedded',
     http = '',
     limits = '',
+    polygate = '',
   }: Omit<Parameters<typeof runGateway>[0], 'store' | 'before'>,
 ): string {
   return `
@@ -113,7 +116,7 @@ deployment:
   role: traditional
   role_traditional: { config_provider: ${provider} }
 nginx_config: { worker_processes: ${workers}, error_log_level: error, http: { ${http} } }
-polygate: { run_dir: ${folder}, limits: { ${limits} } }
+polygate: { run_dir: ${folder}, limits: { ${limits} }, ${polygate} }
 ${more.includes('plugin_attr') ? '' : 'plugin_attr: { prometheus: { enable_export_server: false } }'}
 ${more}
 `;

@@ -1,6 +1,7 @@
 import type { Logger } from '@polygate/chassis';
 import type { WatchEvent } from '@polygate/config-store';
-import type { PluginDefinition } from '@polygate/plugin-sdk';
+import { configuredDefinitions } from '@polygate/plugin-sdk';
+import type { GatewaySettings, PluginDefinition } from '@polygate/plugin-sdk';
 import { PLUGIN_DEFINITIONS } from '@polygate/plugins/definitions';
 
 /** The store's key with the list that the Admin API writes when plugins are reloaded. */
@@ -41,13 +42,15 @@ export function pluginNamesOf(
   return value.flatMap(({ name, stream }) => (stream === true ? [] : name));
 }
 
-export function definitionsOf(names: readonly string[]): ReadonlyMap<string, PluginDefinition> {
-  return new Map(
-    names.flatMap((name) => {
-      const definition = PLUGIN_DEFINITIONS.get(name);
-      return definition === undefined ? [] : [[name, definition] as const];
-    }),
-  );
+export function definitionsOf(
+  names: readonly string[],
+  settings: GatewaySettings,
+): ReadonlyMap<string, PluginDefinition> {
+  const definitions = names.flatMap((name) => {
+    const definition = PLUGIN_DEFINITIONS.get(name);
+    return definition === undefined ? [] : [[name, definition] as const];
+  });
+  return configuredDefinitions(new Map(definitions), settings);
 }
 
 interface ListedPlugin {

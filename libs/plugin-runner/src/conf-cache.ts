@@ -1,17 +1,11 @@
 import { randomInt } from 'node:crypto';
 import type { TextEntry } from '@polygate/runner-protocol';
-import type { AnyExternalPlugin } from './external-plugin.ts';
-
-/** One plugin with its conf, parsed. */
-export interface PreparedPlugin {
-  readonly plugin: AnyExternalPlugin;
-  readonly conf: unknown;
-}
+import type { PreparedPlugin } from './plugin-set.ts';
 
 interface Entry {
   readonly key: string;
-  readonly source: string;
-  readonly prepared: readonly PreparedPlugin[];
+  readonly conf: readonly TextEntry[];
+  prepared: readonly PreparedPlugin[];
   expiresAtMs: number;
 }
 
@@ -49,7 +43,8 @@ export class ConfCache {
     // APISIX before 2.9 sends no key.
     const token = key === '' ? undefined : this.#tokens.get(key);
     if (token === undefined || this.get(token) === undefined) return undefined;
-    return this.#entries.get(token)?.source === sourceOf(conf) ? token : undefined;
+    const known = this.#entries.get(token)?.conf;
+    return known !== undefined && isSame(known, conf) ? token : undefined;
   }
 
   put(key: string, conf: readonly TextEntry[], prepared: readonly PreparedPlugin[]): number {
@@ -59,7 +54,7 @@ export class ConfCache {
     } while (this.#entries.has(this.#lastToken));
     const token = this.#lastToken;
     const expiresAtMs = performance.now() + this.#options.ttlMs;
-    this.#entries.set(token, { key, source: sourceOf(conf), prepared, expiresAtMs });
+    this.#entries.set(token, { key, conf, prepared, expiresAtMs });
     if (key !== '') this.#tokens.set(key, token);
     return token;
   }
@@ -79,6 +74,25 @@ export class ConfCache {
     return entry.prepared;
   }
 
+  /**
+   * Prepares every conf anew, under the token that it has. One that cannot be keeps what it had, and
+   * its error is in the result: running routes must not fail because a plugin got stricter.
+   */
+  prepareAgain(prepare: (conf: readonly TextEntry[]) => readonly PreparedPlugin[]): {
+    readonly prepared: number;
+    readonly errors: readonly unknown[];
+  } {
+    const errors: unknown[] = [];
+    for (const entry of this.#entries.values()) {
+      try {
+        entry.prepared = prepare(entry.conf);
+      } catch (error) {
+        errors.push(error);
+      }
+    }
+    return { prepared: this.#entries.size - errors.length, errors };
+  }
+
   #makeRoom(): void {
     const nowMs = performance.now();
     for (const [token, entry] of this.#entries) {
@@ -93,6 +107,9 @@ export class ConfCache {
   }
 }
 
-function sourceOf(conf: readonly TextEntry[]): string {
-  return JSON.stringify(conf.map(({ name, value }) => [name, value]));
+function isSame(left: readonly TextEntry[], right: readonly TextEntry[]): boolean {
+  return (
+    left.length === right.length &&
+    left.every(({ name, value }, i) => name === right[i]?.name && value === right[i].value)
+  );
 }

@@ -1,4 +1,6 @@
+import type { ConfOf, JsonSchema } from './conf-of-schema.ts';
 import type { FieldList } from './field-list.ts';
+import type { RunnerLog } from './runner-log.ts';
 
 /** Ends the request with this answer; the upstream does not see it. */
 export interface StopReply {
@@ -11,11 +13,13 @@ export interface StopReply {
 
 /** What a plugin can learn from the gateway in the middle of a call. */
 interface Call {
-  /** Aborted when the gateway has gone away or the time for the call is over. */
+  /** Aborted when the call is over: answered, out of time, or the gateway has gone away. */
   readonly signal: AbortSignal;
+  /** Lines with the trace id of the request, where it has one. */
+  readonly log: RunnerLog;
   /**
    * A variable of the gateway by name, without `$`: `request_time`, `consumer_name`, `arg_x`, ….
-   * Undefined when there is none. Several may be asked for at once.
+   * Undefined when there is none. Several may be asked for at once; each is asked for once a call.
    */
   variable(name: string): Promise<string | undefined>;
 }
@@ -47,23 +51,48 @@ export interface PluginResponse extends Call {
   setBody(body: string | Uint8Array): void;
 }
 
-export interface ExternalPlugin<Conf = string> {
+/** What a plugin is given to prepare: by its schema, or, without one, the text itself. */
+export type WrittenConf<Schema> = Schema extends JsonSchema ? ConfOf<Schema> : string;
+
+type MaybePromise<T> = T | Promise<T>;
+
+/**
+ * An external plugin. Its conf is what the gateway's configuration says beside the name: one text,
+ * by habit JSON. What throws in `prepare` is bad conf, and no request is served with it. What
+ * throws in `request` or `response` fails that call alone.
+ */
+export interface ExternalPlugin<
+  Schema extends JsonSchema | undefined = undefined,
+  Conf = WrittenConf<Schema>,
+> {
+  /** What the gateway's configuration calls it. */
   readonly name: string;
-  /** Once per conf; throws when it is no good. Without it the handlers get the text itself. */
-  parseConf?(value: string): Conf;
+  /** The conf is JSON then (an empty text: `{}`), is checked by this and gets its defaults. */
+  readonly schema?: Schema;
+  /** Once per conf, after the schema. What it returns is handed to the hooks. */
+  prepare?(conf: WrittenConf<Schema>): Conf;
   /** `ext-plugin-pre-req` and `ext-plugin-post-req`. */
-  onRequest?(request: PluginRequest, conf: Conf): StopReply | void | Promise<StopReply | void>;
+  request?(ctx: PluginRequest, conf: Conf): MaybePromise<StopReply | undefined | void>;
   /** `ext-plugin-post-resp`. */
-  onResponse?(response: PluginResponse, conf: Conf): void | Promise<void>;
+  response?(ctx: PluginResponse, conf: Conf): MaybePromise<void>;
 }
 
 /** A plugin of which only the runner's own conf cache knows the conf's type. */
-// eslint-disable-next-line @typescript-eslint/no-explicit-any
-export type AnyExternalPlugin = ExternalPlugin<any>;
+export interface AnyExternalPlugin {
+  readonly name: string;
+  readonly schema?: JsonSchema | undefined;
+  // eslint-disable-next-line @typescript-eslint/no-explicit-any
+  prepare?(conf: any): unknown;
+  // eslint-disable-next-line @typescript-eslint/no-explicit-any
+  request?(ctx: PluginRequest, conf: any): MaybePromise<StopReply | undefined | void>;
+  // eslint-disable-next-line @typescript-eslint/no-explicit-any
+  response?(ctx: PluginResponse, conf: any): MaybePromise<void>;
+}
 
 /** The default export of a plugin file. Nothing but types: what goes in comes out. */
-export function defineExternalPlugin<Conf = string>(
-  plugin: ExternalPlugin<Conf>,
-): ExternalPlugin<Conf> {
+export function defineExternalPlugin<
+  const Schema extends JsonSchema | undefined = undefined,
+  Conf = WrittenConf<Schema>,
+>(plugin: ExternalPlugin<Schema, Conf>): ExternalPlugin<Schema, Conf> {
   return plugin;
 }

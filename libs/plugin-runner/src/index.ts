@@ -1,3 +1,4 @@
+export type { ConfOf, JsonSchema } from './conf-of-schema.ts';
 export { defineExternalPlugin } from './external-plugin.ts';
 export type {
   AnyExternalPlugin,
@@ -7,5 +8,5 @@ export type {
   StopReply,
 } from './external-plugin.ts';
 export type { FieldList } from './field-list.ts';
-export type { RunnerLog } from './runner-log.ts';
 export { startPluginRunner, type PluginRunner, type PluginRunnerOptions } from './plugin-runner.ts';
+export type { RunnerLog } from './runner-log.ts';

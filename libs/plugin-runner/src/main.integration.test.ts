@@ -1,47 +1,8 @@
-import { spawn } from 'node:child_process';
-import { once } from 'node:events';
-import { existsSync, mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { existsSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { ErrorCode } from '@polygate/runner-protocol';
-import { afterEach, expect, test, vi } from 'vitest';
-import { TestGateway } from './test-gateway.ts';
-
-const cleanups: (() => unknown)[] = [];
-afterEach(async () => {
-  for (const cleanup of cleanups.splice(0).reverse()) await cleanup();
-});
-
-function tempDirectory(): string {
-  const directory = mkdtempSync(join(tmpdir(), 'polygate-runner-'));
-  cleanups.push(() => rmSync(directory, { recursive: true, force: true }));
-  return directory;
-}
-
-/** As a gateway starts it. */
-function run(args: readonly string[], env: Readonly<Record<string, string>> = {}) {
-  const path = join(tempDirectory(), 'runner.sock');
-  const main = fileURLToPath(new URL('main.ts', import.meta.url));
-  const child = spawn(process.execPath, [main, ...args], {
-    env: { ...process.env, APISIX_LISTEN_ADDRESS: `unix:${path}`, ...env },
-    stdio: ['ignore', 'ignore', 'pipe'],
-  });
-  const exited = once(child, 'exit');
-  cleanups.push(async () => {
-    child.kill('SIGKILL');
-    await exited;
-  });
-  let stderr = '';
-  child.stderr.setEncoding('utf8').on('data', (chunk: string) => (stderr += chunk));
-  const connect = async () => {
-    await vi.waitFor(() => expect(existsSync(path), stderr).toBe(true), 20_000);
-    const gateway = await TestGateway.connect(path);
-    cleanups.push(() => gateway.socket.destroy());
-    return gateway;
-  };
-  return { path, child, exited, connect, stderr: () => stderr };
-}
+import { expect, test, vi } from 'vitest';
+import { run, tempDirectory } from './runner-process.fixture.ts';
 
 test('the sample sets its header, until SIGTERM ends it and its socket', async () => {
   const runner = run([], { POLYGATE_RUNNER_SOCKET_MODE: '0666', APISIX_CONF_EXPIRE_TIME: '60' });
@@ -62,7 +23,7 @@ test('SIGTERM ends it also while a plugin hangs', async () => {
     file,
     `export default {
       name: 'hangs',
-      async onRequest(request) { await request.variable('a'); },
+      async request(request) { await request.variable('a'); },
     };`,
   );
   const runner = run([file]);
@@ -78,8 +39,8 @@ test('plugins of files are served, and what they forget does not end the process
   writeFileSync(
     file,
     `export default [
-      { name: 'careless', onRequest() { void Promise.reject(new Error('forgotten')); } },
-      { name: 'throws', onRequest() { throw new Error('line one\\nline two'); } },
+      { name: 'careless', request() { void Promise.reject(new Error('forgotten')); } },
+      { name: 'throws', request() { throw new Error('line one\\nline two'); } },
     ];`,
   );
   const runner = run([file]);

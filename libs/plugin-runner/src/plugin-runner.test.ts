@@ -1,7 +1,4 @@
-import { mkdtempSync, rmSync } from 'node:fs';
 import { stat, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import {
   decodeExtraInfoRequest,
   decodeHttpRespCallResponse,
@@ -14,49 +11,12 @@ import {
   FRAME_PAYLOAD_BYTES_MAX,
   FrameType,
 } from '@polygate/runner-protocol';
-import { afterEach, describe, expect, test, vi } from 'vitest';
-import { defineExternalPlugin, type AnyExternalPlugin } from './external-plugin.ts';
-import { startPluginRunner, type PluginRunnerOptions } from './plugin-runner.ts';
+import { describe, expect, test, vi } from 'vitest';
+import type { AnyExternalPlugin } from './external-plugin.ts';
+import { startPluginRunner } from './plugin-runner.ts';
 import addHeader from './sample/add-header.ts';
+import { cleanups, log, logged, plugin, socketPath, start } from './started-runner.fixture.ts';
 import { TestGateway } from './test-gateway.ts';
-
-const cleanups: (() => unknown)[] = [];
-afterEach(async () => {
-  for (const cleanup of cleanups.splice(0).reverse()) await cleanup();
-});
-
-function socketPath(): string {
-  const directory = mkdtempSync(join(tmpdir(), 'polygate-runner-'));
-  cleanups.push(() => rmSync(directory, { recursive: true, force: true }));
-  return join(directory, 'runner.sock');
-}
-
-const logged: string[] = [];
-const log = {
-  info: () => undefined,
-  warn: (message: string) => logged.push(message),
-  error: (message: string) => logged.push(message),
-};
-
-async function start(
-  plugins: readonly AnyExternalPlugin[],
-  options: Partial<PluginRunnerOptions> = {},
-) {
-  logged.length = 0;
-  const path = socketPath();
-  const runner = await startPluginRunner({ plugins, listen: `unix:${path}`, log, ...options });
-  cleanups.push(() => runner.close(0));
-  const connect = async () => {
-    const gateway = await TestGateway.connect(path);
-    cleanups.push(() => gateway.socket.destroy());
-    return gateway;
-  };
-  return { runner, path, connect, gateway: await connect() };
-}
-
-function plugin(onRequest: NonNullable<AnyExternalPlugin['onRequest']>, name = 'p') {
-  return defineExternalPlugin({ name, onRequest });
-}
 
 const conf = [{ name: 'p', value: 'v' }];
 const text = (value: Uint8Array | undefined) => Buffer.from(value ?? []).toString();
@@ -273,15 +233,15 @@ describe('a request call', () => {
 });
 
 describe('a plugin that fails', () => {
-  test.each<[string, NonNullable<AnyExternalPlugin['onRequest']>]>([
+  test.each<[string, NonNullable<AnyExternalPlugin['request']>]>([
     ['throws', () => { throw new Error('broken'); }], // prettier-ignore
     ['rejects', () => Promise.reject(new Error('broken'))],
     // eslint-disable-next-line @typescript-eslint/prefer-promise-reject-errors
     ['rejects with something that is no error', () => Promise.reject({ broken: 'broken' })],
     ['sets a path without slash', (request) => void (request.path = 'broken')],
     ['answers with a bad status', () => ({ status: 99, body: 'broken' })],
-  ])('and %s gets "service unavailable" and a log line', async (_, onRequest) => {
-    const { gateway } = await start([plugin(onRequest), plugin(() => undefined, 'good')]);
+  ])('and %s gets "service unavailable" and a log line', async (_, request) => {
+    const { gateway } = await start([plugin(request), plugin(() => undefined, 'good')]);
     gateway.call({ confToken: await gateway.prepare(conf) });
     expect(await gateway.errorCode()).toBe(ErrorCode.SERVICE_UNAVAILABLE);
     expect(logged).toContainEqual(expect.stringContaining('plugin p failed'));
@@ -324,13 +284,11 @@ describe('a plugin that fails', () => {
 
 describe('a conf', () => {
   test('gets the same token for the same key, and another for another conf', async () => {
-    const parseConf = vi.fn((value: string) => value);
-    const { gateway, connect } = await start([
-      { name: 'p', parseConf, onRequest: () => undefined },
-    ]);
+    const prepare = vi.fn((value: string) => value);
+    const { gateway, connect } = await start([{ name: 'p', prepare, request: () => undefined }]);
     const token = await gateway.prepare(conf, 'k');
     expect(await (await connect()).prepare(conf, 'k')).toBe(token);
-    expect(parseConf).toHaveBeenCalledOnce();
+    expect(prepare).toHaveBeenCalledOnce();
     expect(await gateway.prepare(conf, 'other')).not.toBe(token);
     expect(await gateway.prepare([{ name: 'p', value: 'w' }], 'k')).not.toBe(token);
   });
@@ -395,7 +353,7 @@ describe('a response call', () => {
     const { gateway } = await start([
       {
         name: 'p',
-        async onResponse(response) {
+        async response(response) {
           response.setBody(`${(await response.body()).toString()}!`);
           response.status = 201;
           response.headers.set('X-A', '1');

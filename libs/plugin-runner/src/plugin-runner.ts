@@ -1,30 +1,38 @@
-import { randomBytes } from 'node:crypto';
-import { chmod, lstat, rename, unlink } from 'node:fs/promises';
-import { createServer, type Server } from 'node:net';
-import { dirname, join } from 'node:path';
+import { createServer } from 'node:net';
 import {
-  decodeHttpReqCallRequest,
   decodeHttpRespCallRequest,
   decodePrepareConfRequest,
-  encodeHttpReqCallResponse,
-  encodeHttpRespCallResponse,
+  encodeFrame,
+  encodeHttpReqCallResponseFrame,
+  encodeHttpRespCallResponseFrame,
   encodePrepareConfResponse,
-  ErrorCode,
   FrameType,
   ProtocolError,
+  viewHttpReqCallRequest,
 } from '@polygate/runner-protocol';
-import type { TextEntry } from '@polygate/runner-protocol';
-import { ConfCache, type PreparedPlugin } from './conf-cache.ts';
+import { CallLimits } from './call/call-limits.ts';
+import { CalledRequest } from './call/called-request.ts';
+import { CalledResponse } from './call/called-response.ts';
+import { ConfCache } from './conf-cache.ts';
 import type { AnyExternalPlugin } from './external-plugin.ts';
-import { GatewayConnection, type CallHandler } from './gateway-connection.ts';
+import { GatewayConnection, type CallHandler } from './call/gateway-connection.ts';
+import { PluginSet } from './plugin-set.ts';
+import {
+  isPromise,
+  runRequestPlugins,
+  runResponsePlugins,
+  unknownToken,
+} from './call/run-plugins.ts';
 import { stderrLog, type RunnerLog } from './runner-log.ts';
-import { CallError, runRequestPlugins, runResponsePlugins } from './plugin-call.ts';
+import { listenOnSocket, socketMode, socketPath, unlinkIfOurs } from './runner-socket.ts';
 
 const CONNECTIONS_MAX = 4_096;
 /** What `APISIX_CONF_EXPIRE_TIME` says when it says nothing. */
 const CONF_EXPIRE_SECONDS = 3_600;
 /** The runner must keep a conf for longer than the gateway keeps its token. */
 const CONF_TTL_FACTOR = 1.2;
+/** As much as a frame can carry. */
+const BODY_BYTES_MAX = 16_777_215;
 
 export interface PluginRunnerOptions {
   readonly plugins: readonly AnyExternalPlugin[];
@@ -41,11 +49,21 @@ export interface PluginRunnerOptions {
   readonly confsMax?: number;
   /** 56 s: less than the 60 s for which APISIX waits. */
   readonly callTimeoutMs?: number;
+  /** Calls that run at once, 1,024; more wait for their turn. */
+  readonly callsMax?: number;
+  /** Of a body that a plugin asks for: 16 MiB less one, which is what the protocol carries. */
+  readonly bodyBytesMax?: number;
   readonly log?: RunnerLog;
 }
 
 export interface PluginRunner {
   readonly path: string;
+  /**
+   * Serves other plugins from now on. Confs that gateways hold tokens of are prepared anew; one that
+   * the new plugins refuse keeps what it had, and the reason is logged. Calls that run end as they
+   * began. Throws, and changes nothing, where the list is no good.
+   */
+  replacePlugins(plugins: readonly AnyExternalPlugin[]): void;
   /** Lets calls end for up to `graceMs` (500), then cuts them. Removes the socket if it is ours. */
   close(graceMs?: number): Promise<void>;
 }
@@ -56,26 +74,27 @@ export interface PluginRunner {
  */
 export async function startPluginRunner(options: PluginRunnerOptions): Promise<PluginRunner> {
   const path = socketPath(options.listen ?? process.env['APISIX_LISTEN_ADDRESS']);
-  const mode = options.socketMode ?? modeOf(process.env['POLYGATE_RUNNER_SOCKET_MODE']);
+  const mode = options.socketMode ?? socketMode(process.env['POLYGATE_RUNNER_SOCKET_MODE']);
   const log = options.log ?? stderrLog;
-  const confs = new ConfCache({
-    ttlMs: options.confTtlMs ?? confTtlMs(process.env['APISIX_CONF_EXPIRE_TIME']),
-    entriesMax: options.confsMax ?? 10_000,
+  const served = new ServedPlugins(options, log);
+  const limits = new CallLimits({
+    callsMax: options.callsMax ?? 1_024,
+    callTimeoutMs: options.callTimeoutMs ?? 56_000,
   });
-  const handle = callHandler(pluginsByName(options.plugins), confs);
-  const callTimeoutMs = options.callTimeoutMs ?? 56_000;
 
   const connections = new Set<GatewayConnection>();
   const server = createServer((socket) => {
-    const connection = new GatewayConnection(socket, { handle, callTimeoutMs, log });
+    const connection = new GatewayConnection(socket, { handle: served.handle, limits, log });
     connections.add(connection);
     socket.on('close', () => connections.delete(connection));
   });
   server.maxConnections = CONNECTIONS_MAX;
-  const inode = await listen(server, path, mode);
-  log.info(`listening on ${path} with ${options.plugins.map(({ name }) => name).join(', ')}`);
+  const inode = await listenOnSocket(server, path, mode);
+  const endSweep = limits.sweep(connections);
+  log.info(`listening on ${path} with ${served.names.join(', ')}`);
   return {
     path,
+    replacePlugins: (plugins) => served.replace(plugins),
     close: async (graceMs = 500) => {
       const closed = new Promise((resolve) => server.close(resolve));
       await unlinkIfOurs(path, inode);
@@ -85,118 +104,79 @@ export async function startPluginRunner(options: PluginRunnerOptions): Promise<P
       }, graceMs);
       await closed;
       clearTimeout(timer);
+      endSweep();
     },
   };
 }
 
-function callHandler(
-  plugins: ReadonlyMap<string, AnyExternalPlugin>,
-  confs: ConfCache,
-): CallHandler {
-  const preparedOf = (token: number) => {
-    const prepared = confs.get(token);
-    if (prepared !== undefined) return prepared;
-    throw new CallError(ErrorCode.CONF_TOKEN_NOT_FOUND, `conf token ${token} not found`);
-  };
-  return async (type, payload, questions) => {
+/** The plugins of a runner and the confs that gateways have handed over. */
+class ServedPlugins {
+  readonly #log: RunnerLog;
+  readonly #confs: ConfCache;
+  readonly #bodyBytesMax: number;
+  #plugins: PluginSet;
+
+  constructor(options: PluginRunnerOptions, log: RunnerLog) {
+    this.#log = log;
+    this.#plugins = new PluginSet(options.plugins);
+    this.#confs = new ConfCache({
+      ttlMs: options.confTtlMs ?? confTtlMs(process.env['APISIX_CONF_EXPIRE_TIME']),
+      entriesMax: options.confsMax ?? 10_000,
+    });
+    this.#bodyBytesMax = options.bodyBytesMax ?? BODY_BYTES_MAX;
+  }
+
+  get names(): readonly string[] {
+    return this.#plugins.names;
+  }
+
+  replace(plugins: readonly AnyExternalPlugin[]): void {
+    const next = new PluginSet(plugins);
+    this.#plugins = next;
+    const { prepared, errors } = this.#confs.prepareAgain((conf) => next.prepare(conf));
+    for (const error of errors) {
+      this.#log.error(`a conf stays with the plugins it had: ${(error as Error).message}`);
+    }
+    this.#log.info(`now serving ${next.names.join(', ')}; ${prepared} confs prepared anew`);
+  }
+
+  readonly handle: CallHandler = (type, payload, call) => {
     switch (type) {
       case FrameType.PREPARE_CONF: {
         const { key, conf } = decodePrepareConfRequest(payload);
-        const confToken = confs.find(key, conf) ?? confs.put(key, conf, prepare(plugins, conf));
-        return encodePrepareConfResponse({ confToken });
+        const confToken =
+          this.#confs.find(key, conf) ?? this.#confs.put(key, conf, this.#plugins.prepare(conf));
+        return encodeFrame(type, encodePrepareConfResponse({ confToken }));
       }
       case FrameType.HTTP_REQ_CALL: {
-        const call = decodeHttpReqCallRequest(payload);
-        const action = await runRequestPlugins(call, preparedOf(call.confToken), questions);
-        return encodeHttpReqCallResponse({ id: call.id, action });
+        const view = viewHttpReqCallRequest(payload);
+        const { id } = view;
+        const request = new CalledRequest(view, call, this.#bodyBytesMax);
+        call.labelled = request;
+        const action = runRequestPlugins(request, this.#prepared(view.confToken));
+        return isPromise(action)
+          ? action.then((late) => encodeHttpReqCallResponseFrame({ id, action: late }))
+          : encodeHttpReqCallResponseFrame({ id, action });
       }
       case FrameType.HTTP_RESP_CALL: {
-        const call = decodeHttpRespCallRequest(payload);
-        const reply = await runResponsePlugins(call, preparedOf(call.confToken), questions);
-        return encodeHttpRespCallResponse(reply);
+        const decoded = decodeHttpRespCallRequest(payload);
+        const response = new CalledResponse(decoded, call, this.#bodyBytesMax);
+        call.labelled = response;
+        const reply = runResponsePlugins(response, this.#prepared(decoded.confToken));
+        return isPromise(reply)
+          ? reply.then(encodeHttpRespCallResponseFrame)
+          : encodeHttpRespCallResponseFrame(reply);
       }
       default:
         throw new ProtocolError('MALFORMED', `unknown frame type ${type}`);
     }
   };
-}
 
-/**
- * Fails closed, unlike other runners: they skip a plugin that they do not know or whose conf is
- * bad, and a misspelt auth plugin lets everybody in.
- */
-function prepare(
-  plugins: ReadonlyMap<string, AnyExternalPlugin>,
-  conf: readonly TextEntry[],
-): PreparedPlugin[] {
-  return conf.map(({ name, value = '' }) => {
-    const plugin = plugins.get(name);
-    if (plugin === undefined) {
-      throw new CallError(ErrorCode.BAD_REQUEST, `there is no plugin ${JSON.stringify(name)}`);
-    }
-    if (plugin.parseConf === undefined) return { plugin, conf: value };
-    try {
-      return { plugin, conf: plugin.parseConf(value) as unknown };
-    } catch (cause) {
-      throw new CallError(ErrorCode.BAD_REQUEST, `the conf of plugin ${name} is bad`, { cause });
-    }
-  });
-}
-
-function pluginsByName(
-  plugins: readonly AnyExternalPlugin[],
-): ReadonlyMap<string, AnyExternalPlugin> {
-  const byName = new Map<string, AnyExternalPlugin>();
-  for (const plugin of plugins) {
-    if (byName.has(plugin.name)) throw new Error(`two plugins are called ${plugin.name}`);
-    byName.set(plugin.name, plugin);
+  #prepared(token: number) {
+    const prepared = this.#confs.get(token);
+    if (prepared === undefined) throw unknownToken(token);
+    return prepared;
   }
-  return byName;
-}
-
-/**
- * Binds beside the path and moves the socket there when its mode is right. So it is never open to
- * more than it should be, and closing the server, which unlinks the path it was bound to, cannot
- * take the socket of a successor.
- */
-async function listen(server: Server, path: string, mode: number): Promise<bigint> {
-  const before = await statOf(path);
-  if (before !== undefined && !before.isSocket()) throw new Error(`${path} is not a socket`);
-  const temporary = join(dirname(path), `.r${randomBytes(4).toString('hex')}`);
-  await new Promise<void>((resolve, reject) => {
-    server.once('error', reject);
-    server.listen(temporary, () => {
-      server.off('error', reject);
-      resolve();
-    });
-  });
-  await chmod(temporary, mode);
-  await rename(temporary, path);
-  return (await lstat(path, { bigint: true })).ino;
-}
-
-async function unlinkIfOurs(path: string, inode: bigint): Promise<void> {
-  if ((await statOf(path))?.ino === inode) await unlink(path);
-}
-
-async function statOf(path: string) {
-  try {
-    return await lstat(path, { bigint: true });
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
-    throw error;
-  }
-}
-
-function socketPath(address: string | undefined): string {
-  if (address?.startsWith('unix:/') === true) return address.slice('unix:'.length);
-  throw new Error(`APISIX_LISTEN_ADDRESS must be "unix:/path": ${address ?? 'it is not set'}`);
-}
-
-function modeOf(octal: string | undefined): number {
-  if (octal === undefined || octal === '') return 0o600;
-  if (/^0?[0-7]{3}$/.test(octal)) return Number.parseInt(octal, 8);
-  throw new Error(`POLYGATE_RUNNER_SOCKET_MODE must be three octal digits: ${octal}`);
 }
 
 function confTtlMs(seconds: string | undefined): number {

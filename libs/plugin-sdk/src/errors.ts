@@ -26,6 +26,9 @@ export const GATEWAY_ERRORS = {
   RESPONSE_BODY_TOO_LARGE: { status: 502, source: 'upstream', retryable: false },
   RUNNER_UNAVAILABLE: { status: 503, source: 'runner', retryable: false },
   RUNNER_FAILED: { status: 503, source: 'runner', retryable: false },
+  RUNNER_OVERLOADED: { status: 503, source: 'runner', retryable: false },
+  /** Not asked: it failed too often lately. */
+  RUNNER_CIRCUIT_OPEN: { status: 503, source: 'runner', retryable: false },
   RUNNER_TIMEOUT: { status: 503, source: 'runner', retryable: false },
   PLUGIN_FAILED: { status: 500, source: 'gateway', retryable: false },
 } as const satisfies Readonly<Record<string, GatewayErrorInfo>>;

@@ -2,11 +2,19 @@
 export { contextKey, JWT_PAYLOAD, type ContextKey } from './context-key.ts';
 export { GATEWAY_ERRORS, GatewayError } from './errors.ts';
 export type { ErrorSource, GatewayErrorCode, GatewayErrorInfo } from './errors.ts';
-export type { ExternalConf, ExternalPluginConf, ExternalPlugins } from './external-plugins.ts';
+export type {
+  BreakerPolicy,
+  ExternalCallPolicy,
+  ExternalCalls,
+  ExternalConf,
+  ExternalPluginConf,
+  ExternalPlugins,
+} from './external-plugins.ts';
+export type { CacheZone, GatewaySettings } from './gateway-settings.ts';
 export { HeaderList } from './header-list.ts';
 export { LineFile, type LineFileOptions } from './line-file.ts';
 export { LineFiles, lineFiles } from './line-files.ts';
-export type { LocalReply } from './local-reply.ts';
+export type { LocalReply, ReplySink, ReplyStream } from './local-reply.ts';
 export type { Counter, Gauge, Histogram, MetricLabels, MetricRegistry } from './metrics.ts';
 export { definePlugin } from './plugin.ts';
 export type {
@@ -20,9 +28,11 @@ export type {
   RequestHandler,
   ResponseHandler,
 } from './plugin.ts';
-export type { PublicApi } from './public-api.ts';
+export type { ConnectionCounts, GatewayNode, PublicApi, PublicApiSources } from './public-api.ts';
 export { readableText } from './readable-text.ts';
 export type {
+  AnswerObserver,
+  BodyObserver,
   ClientRequest,
   ClientResponse,
   ConsumerMatch,
@@ -36,7 +46,9 @@ export type {
   UpstreamHandle,
   Variables,
 } from './request-context.ts';
-export type { SharedState, WindowCount } from './shared-state.ts';
+export type { CacheEntry, SharedCache } from './shared-cache.ts';
+export type { BoundedCount, QuotaCount, SharedState, WindowCount } from './shared-state.ts';
 
-// For the data plane.
+// For the services.
+export { configuredDefinitions } from './configured-definitions.ts';
 export { PHASES, PHASE_WIRE_NAME, type Phase } from './phase.ts';

@@ -1,8 +1,9 @@
-/** The phases of a request, in order. Names are APISIX's. */
+/** The phases of a request, in order. Names are APISIX's, but for `response`, which it has not. */
 export const PHASES = [
   'rewrite',
   'access',
   'beforeProxy',
+  'response',
   'headerFilter',
   'bodyFilter',
   'delayedBodyFilter',
@@ -15,6 +16,7 @@ export const PHASE_WIRE_NAME: Readonly<Record<Phase, string>> = {
   rewrite: 'rewrite',
   access: 'access',
   beforeProxy: 'before_proxy',
+  response: 'response',
   headerFilter: 'header_filter',
   bodyFilter: 'body_filter',
   delayedBodyFilter: 'delayed_body_filter',

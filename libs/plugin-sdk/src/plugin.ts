@@ -1,10 +1,12 @@
 import type { UpstreamResource } from '@polygate/model';
 import type { ExternalPlugins } from './external-plugins.ts';
+import type { GatewaySettings } from './gateway-settings.ts';
 import type { LocalReply } from './local-reply.ts';
 import type { MetricRegistry } from './metrics.ts';
 import type { Phase } from './phase.ts';
-import type { PublicApi } from './public-api.ts';
+import type { PublicApi, PublicApiSources } from './public-api.ts';
 import type { Logger, RequestContext, UpstreamHandle } from './request-context.ts';
+import type { SharedCache } from './shared-cache.ts';
 import type { SharedState } from './shared-state.ts';
 
 /** A JSON Schema as plain data: the Admin API serves it as it stands. */
@@ -26,8 +28,17 @@ export interface PluginDefinition<Conf = unknown> {
   readonly schema: JsonSchema;
   readonly consumerSchema?: JsonSchema;
   readonly metadataSchema?: JsonSchema;
-  /** What JSON Schema cannot say. `plugins`: every plugin that a conf may name. Throws a ConfigError. */
-  check?(conf: Conf, plugins: ReadonlyMap<string, PluginDefinition>): void;
+  /** Puts what `schema` says against a conf into other words, where APISIX does. */
+  restate?(conf: Readonly<Record<string, unknown>>, schemaError: string): string;
+  /**
+   * What JSON Schema cannot say. `plugins`: every plugin that a conf may name. `settings`: undefined
+   * where the configuration file is not known. Throws a ConfigError.
+   */
+  check?(
+    conf: Conf,
+    plugins: ReadonlyMap<string, PluginDefinition>,
+    settings?: GatewaySettings,
+  ): void;
   checkConsumer?(conf: Readonly<Record<string, unknown>>): void;
 }
 
@@ -47,7 +58,12 @@ export interface PluginEnvironment {
   readonly attr: Readonly<Record<string, unknown>>;
   /** `/plugin_metadata/<name>`, validated; a change prepares every conf anew. */
   readonly metadata: Readonly<Record<string, unknown>>;
+  /** That of another plugin, for one that runs others. */
+  readonly metadataOf: (plugin: string) => Readonly<Record<string, unknown>>;
+  readonly settings: GatewaySettings;
   readonly shared: SharedState;
+  /** A zone in memory, by its name. */
+  readonly sharedCache: (zone: string) => SharedCache | undefined;
   readonly metrics: MetricRegistry;
   readonly external: ExternalPlugins;
   /** For `useUpstream` of a request; the resource is validated and has its defaults. */
@@ -89,11 +105,17 @@ export interface PluginHandlers<Conf, Prepared> {
   /** After the last request that used it. */
   dispose?(prepared: Prepared): void;
   /** Once for a set of plugins, with `plugin_attr.<name>`. */
-  publicApis?(attr: PluginEnvironment['attr']): readonly PublicApi[];
+  publicApis?(attr: PluginEnvironment['attr'], sources: PublicApiSources): readonly PublicApi[];
   rewrite?: RequestHandler<Prepared>;
   access?: RequestHandler<Prepared>;
   /** Runs again for each node that is tried: must be repeatable. */
   beforeProxy?: RequestHandler<Prepared>;
+  /**
+   * Sees an upstream's answer before anything of it is sent, and may change status, headers and, by
+   * `setBody`, the body; the client waits. A reply takes the answer's place. Costs nothing where no
+   * plugin of a chain has it; does not run for answers of the gateway itself, nor for 101.
+   */
+  response?: RequestHandler<Prepared>;
   headerFilter?: ResponseHandler<Prepared>;
   bodyFilter?: BodyHandler<Prepared>;
   delayedBodyFilter?: BodyHandler<Prepared>;

@@ -1,3 +1,4 @@
+import type { GatewaySettings } from './gateway-settings.ts';
 import type { LocalReply } from './local-reply.ts';
 import type { RequestContext } from './request-context.ts';
 
@@ -7,4 +8,31 @@ export interface PublicApi {
   /** The whole path. */
   readonly path: string;
   handle(ctx: RequestContext): LocalReply | Promise<LocalReply>;
+}
+
+/** What endpoints go by besides the request. */
+export interface PublicApiSources {
+  /** `/plugin_metadata/<name>` as it is now, validated. */
+  metadata(): Readonly<Record<string, unknown>>;
+  readonly settings: GatewaySettings;
+  readonly node: GatewayNode;
+}
+
+/** The process that answers. */
+export interface GatewayNode {
+  /** `apisix.id` of the configuration file; one of its own for each start where that is not set. */
+  readonly id: string;
+  /** Of all worker threads together, now. */
+  connections(): ConnectionCounts;
+}
+
+/** What nginx's stub_status tells. `total` are requests. */
+export interface ConnectionCounts {
+  readonly active: number;
+  readonly accepted: number;
+  readonly handled: number;
+  readonly total: number;
+  readonly reading: number;
+  readonly writing: number;
+  readonly waiting: number;
 }

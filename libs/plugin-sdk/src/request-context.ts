@@ -1,5 +1,6 @@
 import type { ContextKey } from './context-key.ts';
 import type { HeaderList } from './header-list.ts';
+import type { LocalReply } from './local-reply.ts';
 
 /** One query argument. `value` is undefined for `?a` and empty for `?a=`. Both are decoded. */
 export interface QueryArgument {
@@ -37,9 +38,27 @@ export interface ClientRequest {
   readBody(bytesMax?: number): Promise<Buffer | undefined>;
   /** Replaces the body; Content-Length follows. */
   setBody(body: Buffer): void;
+  /**
+   * Sees what the next node is sent of the body, as it is sent. To be called in beforeProxy, and of no
+   * effect later.
+   */
+  observeBody(observer: BodyObserver): void;
 }
 
-/** The response on its way to the client. Valid from headerFilter on. */
+/** Sees bytes pass by; they are others' to change, but not before the call returns. */
+export interface BodyObserver {
+  onChunk(chunk: Buffer): void;
+  onEnd(): void;
+  /** The rest will not come. */
+  onCut(): void;
+}
+
+/** Sees the upstream's answer as it came, before any filter. */
+export interface AnswerObserver extends BodyObserver {
+  onHead(status: number, headers: HeaderList): void;
+}
+
+/** The response on its way to the client. Valid from the `response` phase on. */
 export interface ClientResponse {
   status: number;
   readonly headers: HeaderList;
@@ -57,6 +76,16 @@ export interface ClientResponse {
    * with `last` set.
    */
   holdBody(): void;
+  /**
+   * In the `response` phase only: the whole body, as the upstream sent it or as an earlier plugin set
+   * it; empty when there is none. Buffers it, up to `bytesMax`: past that it rejects with the
+   * GatewayError RESPONSE_BODY_TOO_LARGE (502), and with UPSTREAM_PROTOCOL when it is cut short.
+   */
+  readBody(bytesMax?: number): Promise<Buffer>;
+  /** In the `response` phase only: replaces the body; Content-Length follows. */
+  setBody(body: Buffer): void;
+  /** To be called before the upstream has answered. */
+  observe(observer: AnswerObserver): void;
 }
 
 export interface Peer {
@@ -98,8 +127,8 @@ export interface MatchedResources {
 /** Looks up `$`-variables of nginx and APISIX by name, without `$`. */
 export interface Variables {
   get(name: string): string | undefined;
-  /** Overrides a variable for the rest of the request. */
-  set(name: string, value: string | undefined): void;
+  /** Overrides a variable for the rest of the request; a function is asked when somebody wants it. */
+  set(name: string, value: string | undefined | (() => string)): void;
 }
 
 export interface Logger {
@@ -157,6 +186,13 @@ export interface RequestContext {
   findUpstream(id: string): UpstreamHandle | undefined;
   /** Sends the request there, and not to what the route says. The last call counts. */
   useUpstream(upstream: UpstreamHandle): void;
+  /** Phases of that plugin that are still to come do not run, whatever it is bound to. */
+  skipPlugin(name: string): void;
+  /**
+   * Every answer of the gateway's own to this request goes through it, in the order they were given,
+   * before any filter sees it.
+   */
+  onReply(change: (reply: LocalReply) => LocalReply): void;
   /** For a plugin that hands them on, as opa does; secrets in them are in the clear. */
   getResources(): MatchedResources;
   /**

@@ -3,31 +3,46 @@
 import type { PluginDefinition } from '@polygate/plugin-sdk';
 import { definition as apiBreakerDefinition } from './api-breaker/api-breaker.schema.ts';
 import { definition as basicAuthDefinition } from './basic-auth/basic-auth.schema.ts';
+import { definition as batchRequestsDefinition } from './batch-requests/batch-requests.schema.ts';
+import { definition as bodyTransformerDefinition } from './body-transformer/body-transformer.schema.ts';
 import { definition as brotliDefinition } from './brotli/brotli.schema.ts';
+import { definition as clickhouseLoggerDefinition } from './clickhouse-logger/clickhouse-logger.schema.ts';
 import { definition as clientControlDefinition } from './client-control/client-control.schema.ts';
 import { definition as consumerRestrictionDefinition } from './consumer-restriction/consumer-restriction.schema.ts';
 import { definition as corsDefinition } from './cors/cors.schema.ts';
 import { definition as csrfDefinition } from './csrf/csrf.schema.ts';
+import { definition as datadogDefinition } from './datadog/datadog.schema.ts';
 import { definition as echoDefinition } from './echo/echo.schema.ts';
 import { definition as errorPageDefinition } from './error-page/error-page.schema.ts';
 import { definition as examplePluginDefinition } from './example-plugin/example-plugin.schema.ts';
+import { definition as exitTransformerDefinition } from './exit-transformer/exit-transformer.schema.ts';
 import { definition as extPluginPostReqDefinition } from './ext-plugin-post-req/ext-plugin-post-req.schema.ts';
+import { definition as extPluginPostRespDefinition } from './ext-plugin-post-resp/ext-plugin-post-resp.schema.ts';
 import { definition as extPluginPreReqDefinition } from './ext-plugin-pre-req/ext-plugin-pre-req.schema.ts';
 import { definition as faultInjectionDefinition } from './fault-injection/fault-injection.schema.ts';
 import { definition as fileLoggerDefinition } from './file-logger/file-logger.schema.ts';
 import { definition as forwardAuthDefinition } from './forward-auth/forward-auth.schema.ts';
+import { definition as googleCloudLoggingDefinition } from './google-cloud-logging/google-cloud-logging.schema.ts';
 import { definition as gzipDefinition } from './gzip/gzip.schema.ts';
 import { definition as hmacAuthDefinition } from './hmac-auth/hmac-auth.schema.ts';
+import { definition as httpLoggerDefinition } from './http-logger/http-logger.schema.ts';
 import { definition as ipRestrictionDefinition } from './ip-restriction/ip-restriction.schema.ts';
 import { definition as jwtAuthDefinition } from './jwt-auth/jwt-auth.schema.ts';
 import { definition as keyAuthDefinition } from './key-auth/key-auth.schema.ts';
+import { definition as limitConnDefinition } from './limit-conn/limit-conn.schema.ts';
 import { definition as limitCountDefinition } from './limit-count/limit-count.schema.ts';
+import { definition as limitReqDefinition } from './limit-req/limit-req.schema.ts';
+import { definition as lokiLoggerDefinition } from './loki-logger/loki-logger.schema.ts';
 import { definition as mockingDefinition } from './mocking/mocking.schema.ts';
 import { definition as multiAuthDefinition } from './multi-auth/multi-auth.schema.ts';
+import { definition as nodeStatusDefinition } from './node-status/node-status.schema.ts';
 import { definition as opaDefinition } from './opa/opa.schema.ts';
 import { definition as openidConnectDefinition } from './openid-connect/openid-connect.schema.ts';
+import { definition as opentelemetryDefinition } from './opentelemetry/opentelemetry.schema.ts';
 import { definition as prometheusDefinition } from './prometheus/prometheus.schema.ts';
+import { definition as proxyCacheDefinition } from './proxy-cache/proxy-cache.schema.ts';
 import { definition as proxyControlDefinition } from './proxy-control/proxy-control.schema.ts';
+import { definition as proxyMirrorDefinition } from './proxy-mirror/proxy-mirror.schema.ts';
 import { definition as proxyRewriteDefinition } from './proxy-rewrite/proxy-rewrite.schema.ts';
 import { definition as publicApiDefinition } from './public-api/public-api.schema.ts';
 import { definition as realIpDefinition } from './real-ip/real-ip.schema.ts';
@@ -36,38 +51,62 @@ import { definition as refererRestrictionDefinition } from './referer-restrictio
 import { definition as requestIdDefinition } from './request-id/request-id.schema.ts';
 import { definition as requestValidationDefinition } from './request-validation/request-validation.schema.ts';
 import { definition as responseRewriteDefinition } from './response-rewrite/response-rewrite.schema.ts';
+import { definition as serverInfoDefinition } from './server-info/server-info.schema.ts';
+import { definition as serverlessPostFunctionDefinition } from './serverless-post-function/serverless-post-function.schema.ts';
+import { definition as serverlessPreFunctionDefinition } from './serverless-pre-function/serverless-pre-function.schema.ts';
+import { definition as syslogDefinition } from './syslog/syslog.schema.ts';
+import { definition as tcpLoggerDefinition } from './tcp-logger/tcp-logger.schema.ts';
+import { definition as tencentCloudClsDefinition } from './tencent-cloud-cls/tencent-cloud-cls.schema.ts';
 import { definition as trafficSplitDefinition } from './traffic-split/traffic-split.schema.ts';
 import { definition as uaRestrictionDefinition } from './ua-restriction/ua-restriction.schema.ts';
+import { definition as udpLoggerDefinition } from './udp-logger/udp-logger.schema.ts';
 import { definition as uriBlockerDefinition } from './uri-blocker/uri-blocker.schema.ts';
+import { definition as workflowDefinition } from './workflow/workflow.schema.ts';
+import { definition as zipkinDefinition } from './zipkin/zipkin.schema.ts';
 
 export const definitions: readonly PluginDefinition[] = [
   apiBreakerDefinition,
   basicAuthDefinition,
+  batchRequestsDefinition,
+  bodyTransformerDefinition,
   brotliDefinition,
+  clickhouseLoggerDefinition,
   clientControlDefinition,
   consumerRestrictionDefinition,
   corsDefinition,
   csrfDefinition,
+  datadogDefinition,
   echoDefinition,
   errorPageDefinition,
   examplePluginDefinition,
+  exitTransformerDefinition,
   extPluginPostReqDefinition,
+  extPluginPostRespDefinition,
   extPluginPreReqDefinition,
   faultInjectionDefinition,
   fileLoggerDefinition,
   forwardAuthDefinition,
+  googleCloudLoggingDefinition,
   gzipDefinition,
   hmacAuthDefinition,
+  httpLoggerDefinition,
   ipRestrictionDefinition,
   jwtAuthDefinition,
   keyAuthDefinition,
+  limitConnDefinition,
   limitCountDefinition,
+  limitReqDefinition,
+  lokiLoggerDefinition,
   mockingDefinition,
   multiAuthDefinition,
+  nodeStatusDefinition,
   opaDefinition,
   openidConnectDefinition,
+  opentelemetryDefinition,
   prometheusDefinition,
+  proxyCacheDefinition,
   proxyControlDefinition,
+  proxyMirrorDefinition,
   proxyRewriteDefinition,
   publicApiDefinition,
   realIpDefinition,
@@ -76,7 +115,16 @@ export const definitions: readonly PluginDefinition[] = [
   requestIdDefinition,
   requestValidationDefinition,
   responseRewriteDefinition,
+  serverInfoDefinition,
+  serverlessPostFunctionDefinition,
+  serverlessPreFunctionDefinition,
+  syslogDefinition,
+  tcpLoggerDefinition,
+  tencentCloudClsDefinition,
   trafficSplitDefinition,
   uaRestrictionDefinition,
+  udpLoggerDefinition,
   uriBlockerDefinition,
+  workflowDefinition,
+  zipkinDefinition,
 ];

@@ -1,45 +1,31 @@
 import { GatewayError } from '@polygate/plugin-sdk';
 import type {
-  ExternalConf,
+  ExternalCallPolicy,
+  ExternalCalls,
   ExternalPluginConf,
-  ExternalPlugins,
-  JsonSchema,
+  GatewayErrorCode,
   LocalReply,
   PluginEnvironment,
   RequestContext,
 } from '@polygate/plugin-sdk';
+import type { FailureKind, FailurePolicyConf } from './external-call.schema.ts';
 
 /** Conf of every `ext-plugin-…` plugin. */
 export interface ExternalCallConf {
   readonly conf?: readonly ExternalPluginConf[];
   readonly allow_degradation: boolean;
+  readonly failure_policy?: FailurePolicyConf;
 }
 
 export interface ExternalCall {
-  readonly external: ExternalPlugins;
-  readonly conf: ExternalConf;
+  readonly calls: ExternalCalls;
   readonly allowDegradation: boolean;
+  readonly allowed: ReadonlySet<FailureKind>;
+  /** What the client is answered where a runner fails and that is not allowed. */
+  readonly status: number;
 }
 
-/** Source: apisix/plugins/ext-plugin/init.lua. No field is required: `{}` is valid. */
-export const EXTERNAL_CALL_SCHEMA: JsonSchema = {
-  type: 'object',
-  properties: {
-    conf: {
-      type: 'array',
-      items: {
-        type: 'object',
-        properties: {
-          name: { type: 'string', maxLength: 128, minLength: 1 },
-          value: { type: 'string' },
-        },
-        required: ['name', 'value'],
-      },
-      minItems: 1,
-    },
-    allow_degradation: { type: 'boolean', default: false },
-  },
-};
+const RUNNER_FAILED_STATUS = 503;
 
 /**
  * The key is `<conf type>#<conf id>#<plugin name>#<conf version>`: a runner keeps one token per
@@ -50,27 +36,79 @@ export function prepareExternalCall(
   conf: ExternalCallConf,
   { source, external }: PluginEnvironment,
 ): ExternalCall {
-  const key = `${source.kind}#${source.id}#${name}#${source.modifiedIndex}`;
+  const owner = `${source.kind}#${source.id}#${name}`;
   return {
-    external,
-    conf: { key, plugins: conf.conf ?? [] },
+    calls: external.prepare({
+      key: `${owner}#${source.modifiedIndex}`,
+      owner,
+      plugins: conf.conf ?? [],
+      policy: policyOf(conf.failure_policy ?? {}),
+    }),
     allowDegradation: conf.allow_degradation,
+    allowed: new Set(conf.failure_policy?.allow),
+    status: conf.failure_policy?.status ?? RUNNER_FAILED_STATUS,
   };
 }
 
-/** Asks the runner. A runner that fails ends the request with 503, or is passed over. */
-export async function callExternal(
+function policyOf(written: FailurePolicyConf): ExternalCallPolicy {
+  const { breaker } = written;
+  return {
+    timeoutMs: written.timeout_ms,
+    retries: written.retries,
+    inFlightMax: written.in_flight_max,
+    requestBodyBytesMax: written.request_body_bytes_max,
+    responseBodyBytesMax: written.response_body_bytes_max,
+    breaker: breaker && {
+      failures: breaker.failures,
+      windowMs: breaker.window_ms,
+      openMs: breaker.open_ms,
+    },
+  };
+}
+
+export function disposeExternalCall({ calls }: ExternalCall): void {
+  calls.release();
+}
+
+/** Has runners look at the request. One that fails ends it with 503, or is passed over. */
+export function callForRequest(
   ctx: RequestContext,
   call: ExternalCall,
 ): Promise<LocalReply | undefined> {
-  try {
-    return await call.external.handleRequest(ctx, call.conf);
-  } catch (error) {
-    // anything else than the runner failing (a body too large, a bug) has an answer of its own
-    if (!(error instanceof GatewayError) || error.info.source !== 'runner') throw error;
-    ctx.log.error(error.message);
-    if (!call.allowDegradation) return { status: 503 };
-    ctx.log.warn('Plugin Runner is wrong, allow degradation');
-    return undefined;
-  }
+  return call.calls.handleRequest(ctx).catch((error: unknown) => replyToFailure(ctx, call, error));
+}
+
+/** Before the request is sent: runners may ask for its body when they see the answer. */
+export function keepForResponse(ctx: RequestContext, { calls }: ExternalCall): void {
+  calls.keepRequestBody(ctx);
+}
+
+/** Has runners look at the answer of an upstream. */
+export function callForResponse(
+  ctx: RequestContext,
+  call: ExternalCall,
+): Promise<LocalReply | void> {
+  return call.calls.handleResponse(ctx).catch((error: unknown) => replyToFailure(ctx, call, error));
+}
+
+const FAILURE_KINDS: Readonly<Partial<Record<GatewayErrorCode, FailureKind>>> = {
+  RUNNER_UNAVAILABLE: 'unavailable',
+  RUNNER_OVERLOADED: 'overloaded',
+  RUNNER_CIRCUIT_OPEN: 'circuit_open',
+  RUNNER_TIMEOUT: 'timeout',
+  RUNNER_FAILED: 'failed',
+};
+
+function replyToFailure(
+  ctx: RequestContext,
+  { allowDegradation, allowed, status }: ExternalCall,
+  error: unknown,
+): LocalReply | undefined {
+  const kind = error instanceof GatewayError ? FAILURE_KINDS[error.code] : undefined;
+  // Anything else than the runner failing (a body too large, a bug) has an answer of its own.
+  if (kind === undefined) throw error;
+  ctx.log.error((error as GatewayError).message);
+  if (!allowDegradation && !allowed.has(kind)) return { status };
+  ctx.log.warn('Plugin Runner is wrong, allow degradation');
+  return undefined;
 }

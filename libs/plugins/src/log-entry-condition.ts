@@ -17,6 +17,19 @@ export function compileCondition(rules: readonly unknown[] | undefined): Conditi
   };
 }
 
+/** The same for a field that not every logger checks: rules that are none never hold. */
+export function compileLenient(
+  rules: readonly unknown[] | undefined,
+  log: Logger,
+): Condition | undefined {
+  try {
+    return compileCondition(rules);
+  } catch (error) {
+    log.error(`generate expr err ${reasonOf(error)}`);
+    return () => false;
+  }
+}
+
 /** `match`: expressions of which one has to hold; one that is none, which the schema lets in, never does. */
 export function compileMatch(match: readonly unknown[], log: Logger): Condition {
   const conditions = match.flatMap((rules) => {

@@ -6,6 +6,8 @@ export type JsonValue = (ctx: RequestContext) => string | undefined;
 
 export interface FormatMember {
   readonly name: string;
+  /** `"name":` */
+  readonly label: string;
   readonly value: JsonValue;
 }
 
@@ -32,6 +34,7 @@ export function compileMembers(
 ): readonly FormatMember[] {
   return Object.entries(format).map(([name, written]) => ({
     name,
+    label: `${jsonText(name)}:`,
     value: compileValue(written, options, depth),
   }));
 }
@@ -39,11 +42,17 @@ export function compileMembers(
 /** The members that have a value, as an object. */
 export function jsonObject(members: readonly FormatMember[], ctx: RequestContext): string {
   let json = '';
-  for (const { name, value } of members) {
+  for (const { label, value } of members) {
     const text = value(ctx);
-    if (text !== undefined) json += `${json === '' ? '{' : ','}${jsonText(name)}:${text}`;
+    if (text !== undefined) json += `${json === '' ? '{' : ','}${label}${text}`;
   }
   return json === '' ? '{}' : `${json}}`;
+}
+
+/** The same, as further members of an object that has some already. */
+export function membersBehind(members: readonly FormatMember[], ctx: RequestContext): string {
+  const json = jsonObject(members, ctx);
+  return json === '{}' ? '' : `,${json.slice(1, -1)}`;
 }
 
 function compileValue(written: unknown, options: FormatOptions, depth: number): JsonValue {

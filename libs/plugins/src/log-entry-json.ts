@@ -6,11 +6,17 @@ import type { HeaderList, QueryArgument } from '@polygate/plugin-sdk';
 /** As ngx.req.get_headers() and ngx.req.get_uri_args(): what comes after is left out. */
 const FIELDS_MAX = 100;
 
-const NOT_PLAIN = /["\\]|[^ -~]/;
+/** One class: an alternative to it would take half as much time again. */
+const NOT_PLAIN = /[^ !#-[\]-~]/;
 
 /** A JSON string. Wire text (one character a byte) comes out as the text its bytes are. */
 export function jsonText(value: string): string {
   return NOT_PLAIN.test(value) ? JSON.stringify(readableText(value)) : `"${value}"`;
+}
+
+/** Whether a text stands in JSON as it is, but for the quotes around it. */
+export function isPlain(value: string): boolean {
+  return !NOT_PLAIN.test(value);
 }
 
 /** Names in lower case; a name that comes again makes a list of its values. */

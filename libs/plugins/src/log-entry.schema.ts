@@ -41,7 +41,18 @@ export const LOG_MATCH_SCHEMA = {
  * apisix/utils/log-util.lua; `match` is checked as a whole, as file-logger does it.
  */
 export function checkLogEntryConf(conf: LogEntryConf): void {
-  for (const field of ['include_req_body_expr', 'include_resp_body_expr', 'match'] as const) {
+  checkExpressions(conf, ['include_req_body_expr', 'include_resp_body_expr', 'match']);
+}
+
+/** The same for a logger without `match`. */
+export function checkBodyExpressions(conf: LogEntryConf): void {
+  checkExpressions(conf, ['include_req_body_expr', 'include_resp_body_expr']);
+}
+
+type ExpressionField = 'include_req_body_expr' | 'include_resp_body_expr' | 'match';
+
+function checkExpressions(conf: LogEntryConf, fields: readonly ExpressionField[]): void {
+  for (const field of fields) {
     const rules = conf[field];
     if (rules === undefined) continue;
     try {

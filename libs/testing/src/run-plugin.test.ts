@@ -18,6 +18,7 @@ describe('runPlugin', () => {
       rewrite: () => void seen.push('rewrite'),
       access: () => void seen.push('access'),
       beforeProxy: () => void seen.push('beforeProxy'),
+      response: () => void seen.push('response'),
       headerFilter: () => void seen.push('headerFilter'),
       bodyFilter: (_ctx, _conf, chunk, last) => void seen.push(`body ${chunk.toString()} ${last}`),
       delayedBodyFilter: (_ctx, _conf, _chunk, last) => void seen.push(`delayed ${last}`),
@@ -26,8 +27,8 @@ describe('runPlugin', () => {
     const run = await runPlugin(plugin, {}, { upstream: { body: ['a', 'b'] } });
     expect(run.text).toBe('ab');
     expect(seen).toEqual([
-      ...['rewrite', 'access', 'beforeProxy', 'headerFilter'],
-      ...['body a false', 'delayed false', 'body b false', 'delayed false'],
+      ...['rewrite', 'access', 'beforeProxy', 'response', 'headerFilter'],
+      ...['body ab false', 'delayed false'],
       ...['body  true', 'delayed true', 'log'],
     ]);
     expect(PHASES.every((phase) => plugin[phase] !== undefined)).toBe(true);

@@ -10,6 +10,7 @@ import type { HeaderInit, RequestInit } from './run-plugin/memory-context.ts';
 import { memoryExternalPlugins } from './run-plugin/memory-external-plugins.ts';
 import { memoryLog, type MemoryLog } from './run-plugin/memory-log.ts';
 import { memoryMetrics } from './run-plugin/memory-metrics.ts';
+import { memorySettings } from './run-plugin/memory-settings.ts';
 import { memorySharedState } from './run-plugin/memory-shared-state.ts';
 
 /** What the upstream answers; `hello world\n` with 200 when a test does not say. */
@@ -78,7 +79,10 @@ export function mountPlugin<Conf, Prepared>(
     source: { kind: 'route', id: '1', modifiedIndex: 1 },
     attr: {},
     metadata: {},
+    metadataOf: () => ({}),
+    settings: memorySettings(),
     shared: memorySharedState(),
+    sharedCache: () => undefined,
     metrics: memoryMetrics(),
     external: memoryExternalPlugins(),
     compileUpstream: (resource) => ({ ...resource, id: undefined }),
@@ -116,10 +120,19 @@ async function runRequest<Conf, Prepared>(
 ): Promise<PluginRun> {
   const log = memoryLog();
   const ctx = new MemoryContext(request, log);
-  const reply = await requestPhases(plugin, prepared, ctx);
+  let reply = await requestPhases(plugin, prepared, ctx);
   if (reply === undefined) request.atUpstream?.(ctx);
   const upstreamRequest = reply === undefined ? sent(ctx) : undefined;
-  const chunks = reply === undefined ? answer(ctx, request.upstream) : replyBody(ctx, reply);
+  let chunks = reply === undefined ? answer(ctx, request.upstream) : replyBody(ctx, reply);
+  if (plugin.response !== undefined && ctx.response.source === 'upstream') {
+    ctx.response.body = Buffer.concat(chunks);
+    reply = (await plugin.response(ctx, prepared)) ?? undefined;
+    if (reply !== undefined) {
+      ctx.response.source = 'gateway';
+      ctx.response.headers = headerList({});
+    }
+    chunks = reply === undefined ? [ctx.response.body] : replyBody(ctx, reply);
+  }
 
   // early headers stand before the upstream's own, as in nginx
   const answered = ctx.response.headers;
@@ -173,6 +186,10 @@ function sent(ctx: MemoryContext): UpstreamRequest {
   const { method, upstreamPath, query, upstreamHost, headers, body } = ctx.request;
   const copy = headerList({});
   headers.forEach((name, value) => copy.append(name, value));
+  for (const observer of ctx.request.observers) {
+    if (body !== undefined) observer.onChunk(body);
+    observer.onEnd();
+  }
   return { method, path: upstreamPath, query, host: upstreamHost, headers: copy, body };
 }
 
@@ -193,7 +210,13 @@ function answer(ctx: MemoryContext, upstream: UpstreamAnswer | null = {}): reado
   ctx.response.headers = headerList(upstream.headers ?? {});
   const body = upstream.body ?? 'hello world\n';
   const pieces = typeof body === 'string' || Buffer.isBuffer(body) ? [body] : body;
-  return pieces.map((piece) => Buffer.from(piece));
+  const chunks = pieces.map((piece) => Buffer.from(piece));
+  for (const observer of ctx.response.observers) {
+    observer.onHead(ctx.response.status, ctx.response.headers);
+    for (const chunk of chunks) observer.onChunk(chunk);
+    observer.onEnd();
+  }
+  return chunks;
 }
 
 /** As the gateway does it, but for the HTML error page of a reply without a body: that is empty. */

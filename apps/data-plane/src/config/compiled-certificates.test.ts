@@ -4,6 +4,8 @@ import {
   memoryExternalPlugins,
   memoryLog,
   memoryMetrics,
+  memoryNode,
+  memorySettings,
   memorySharedState,
 } from '@polygate/testing';
 import { encryptResource } from '@polygate/model';
@@ -44,10 +46,13 @@ describe.skipIf(!hasOpenssl())('ssls', () => {
       routerMode: 'radixtree_host_uri',
       log,
       environment: {
+        sharedCache: () => undefined,
+        settings: memorySettings(),
         shared: memorySharedState(() => 0),
         metrics: memoryMetrics(),
         external: memoryExternalPlugins(),
         httpsPorts: [],
+        node: memoryNode(),
         logFor: () => log,
       },
     });

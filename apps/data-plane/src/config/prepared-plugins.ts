@@ -1,5 +1,6 @@
 import type { PluginConf, PluginConfs, ResourceKind } from '@polygate/model';
 import type {
+  GatewayNode,
   Logger,
   Plugin,
   PluginDefinition,
@@ -13,9 +14,10 @@ import type { ConfigItem } from './config-item.ts';
 /** What every plugin's environment has, whatever the conf. */
 export type SharedEnvironment = Pick<
   PluginEnvironment,
-  'shared' | 'metrics' | 'external' | 'httpsPorts'
+  'shared' | 'sharedCache' | 'settings' | 'metrics' | 'external' | 'httpsPorts'
 > & {
   readonly logFor: (plugin: string) => Logger;
+  readonly node: GatewayNode;
 };
 
 /** What the environment has besides, of the snapshot that is built. */
@@ -88,7 +90,12 @@ export class PreparedPlugins {
     this.#plugins = plugins;
     this.#attr = attr;
     this.#publicApis = [...plugins].flatMap(
-      ([name, plugin]) => plugin.publicApis?.(attr[name] ?? {}) ?? [],
+      ([name, plugin]) =>
+        plugin.publicApis?.(attr[name] ?? {}, {
+          metadata: () => this.#metadataOf(name),
+          settings: this.#environment.settings,
+          node: this.#environment.node,
+        }) ?? [],
     );
     this.prepareAnew();
   }
@@ -111,13 +118,14 @@ export class PreparedPlugins {
     const known = ofItem.get(name);
     if (known !== undefined) return known;
 
-    const { logFor, ...shared } = this.#environment;
+    const { logFor, node: _node, ...shared } = this.#environment;
     const { id, kind, modifiedIndex } = item;
     const prepared = preparePlugin(plugin, conf, {
       ...shared,
       source: { kind: SOURCE_KIND[kind] ?? kind, id, modifiedIndex },
       attr: this.#attr[name] ?? {},
       metadata: this.#metadataOf(name),
+      metadataOf: this.#metadataOf,
       plugins: this.#plugins,
       publicApis: this.#publicApis,
       log: logFor(name),

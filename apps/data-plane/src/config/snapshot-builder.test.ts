@@ -4,6 +4,8 @@ import {
   memoryExternalPlugins,
   memoryLog,
   memoryMetrics,
+  memoryNode,
+  memorySettings,
   memorySharedState,
 } from '@polygate/testing';
 import { beforeEach, describe, expect, test } from 'vitest';
@@ -48,9 +50,12 @@ describe('SnapshotBuilder', () => {
       log,
       environment: {
         shared: memorySharedState(() => 0),
+        sharedCache: () => undefined,
+        settings: memorySettings(),
         metrics: memoryMetrics(),
         external: memoryExternalPlugins(),
         httpsPorts: [],
+        node: memoryNode(),
         logFor: () => log,
       },
     });

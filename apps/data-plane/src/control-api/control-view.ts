@@ -1,5 +1,6 @@
 import type { PluginDefinition } from '@polygate/plugin-sdk';
 import type { ConfigItem } from '../config/config-item.ts';
+import type { RunnersReport } from '../runner/runners-report.ts';
 import type { CheckedNode } from './health-checks.ts';
 
 /** What the Control API is shown of the data plane, and what it may do to it. */
@@ -17,6 +18,8 @@ export interface ControlView {
   /** Of the main thread; the workers' heaps are not touched. */
   collectGarbage(): Promise<void>;
   serverInfo(): ServerInfo;
+  /** One report a worker that answers in time. */
+  runners(): Promise<readonly RunnersReport[]>;
 }
 
 export interface ConfigSource {

@@ -6,6 +6,7 @@ import { describeSchemas } from './describe-schemas.ts';
 import { healthOfAll, healthOfOne } from './health-checks.ts';
 import { jsonList } from './json-list.ts';
 import { showItem } from './show-item.ts';
+import { showRunners } from './show-runners.ts';
 
 export interface ControlRequest {
   readonly method: string;
@@ -59,6 +60,12 @@ const ENDPOINTS: readonly Endpoint[] = [
     method: 'GET',
     path: '/v1/plugin_metadata/*',
     answer: (view, [, name = '']) => oneMetadata(view, name),
+  },
+  {
+    method: 'GET',
+    path: '/v1/runners',
+    answer: (view) =>
+      view.runners().then((reports) => ({ status: 200, body: showRunners(reports) })),
   },
   { method: 'PUT', path: '/v1/plugins/reload', answer: (view) => reloadPlugins(view) },
   {

@@ -7,7 +7,7 @@ import type { CompiledUpstream } from '../upstream/compiled-upstream.ts';
 
 /** The upstream of a route, and the object that says so. Null where there is none at all. */
 export function explainUpstream(
-  upstream: CompiledUpstream | undefined,
+  written: CompiledUpstream | undefined,
   {
     route,
     item,
@@ -17,6 +17,7 @@ export function explainUpstream(
   const isOwn = item.value.upstream !== undefined || item.value.upstream_id !== undefined;
   const holder = isOwn ? item : parts.items.get('services', item.value.service_id);
   const from = holder === undefined ? null : originOf(holder);
+  const upstream = written && (written.discovered?.current(written) ?? written);
   if (upstream === undefined) {
     if (route.upstreamId === undefined) return null;
     return { from, id: route.upstreamId, problem: 'there is no such upstream' };
@@ -36,6 +37,7 @@ export function explainUpstream(
     })),
     retries: upstream.retriesMax,
     timeout_ms: { connect, send, read },
+    ...(upstream.whyNoNode !== undefined && { problem: upstream.whyNoNode }),
     ...(upstream.problem !== undefined && { problem: upstream.problem }),
   };
 }

@@ -1,3 +1,4 @@
+import type { LookupFunction } from 'node:net';
 import type { Logger } from '@polygate/chassis';
 import type { UpstreamResource } from '@polygate/model';
 import type { ConfigItem, ConfigUpdate } from '../config/config-item.ts';
@@ -19,6 +20,8 @@ export interface HealthMonitorOptions {
   /** PEM; undefined: the system's. */
   readonly authorities: readonly string[] | undefined;
   readonly log: Pick<Logger, 'warn'>;
+  /** Of nodes that are names; undefined: the system's. */
+  readonly lookup?: LookupFunction | undefined;
 }
 
 /** What the monitor knows of one upstream that has been used. */
@@ -124,10 +127,14 @@ export class HealthMonitor {
     const known = this.#entries.get(key);
     const nowMs = performance.now();
     if (known === undefined) {
-      const { keyPrefix, authorities, log } = this.#options;
+      const { keyPrefix, authorities, log, lookup } = this.#options;
       const onChange = (): void => this.#tell(key, checker);
       const name = `${keyPrefix}/${key}`;
-      const checker = new UpstreamChecker({ name, authorities, log, onChange }, resource, nowMs);
+      const checker = new UpstreamChecker(
+        { name, authorities, log, lookup, onChange },
+        resource,
+        nowMs,
+      );
       this.#entries.set(key, { checker, forgetAtMs: undefined });
       this.#tell(key, checker);
       // It must not keep the process alive.

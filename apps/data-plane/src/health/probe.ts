@@ -12,6 +12,8 @@ export interface ProbeOptions {
   readonly settings: ProbeSettings;
   /** PEM of the authorities that https nodes are verified with; undefined: the system's. */
   readonly authorities: readonly string[] | undefined;
+  /** Of nodes that are names; undefined: the system's. */
+  readonly lookup?: net.LookupFunction | undefined;
 }
 
 /**
@@ -20,14 +22,18 @@ export interface ProbeOptions {
  */
 export function probe(
   target: Target,
-  { settings, authorities }: ProbeOptions,
+  { settings, authorities, lookup }: ProbeOptions,
   onOutcome: (outcome: Outcome) => void,
 ): () => void {
   const { type, timeoutMs } = settings;
   let isOver = false;
   let timer: NodeJS.Timeout | undefined;
   let received = '';
-  const plain = net.connect({ host: target.ip, port: target.port });
+  const plain = net.connect({
+    host: target.ip,
+    port: target.port,
+    ...(lookup !== undefined && { lookup }),
+  });
   let socket: net.Socket = plain;
 
   const finish = (outcome: Outcome | undefined): void => {

@@ -1,3 +1,4 @@
+import type { LookupFunction } from 'node:net';
 import { isDeepStrictEqual } from 'node:util';
 import type { Logger } from '@polygate/chassis';
 import type { UpstreamResource } from '@polygate/model';
@@ -27,6 +28,7 @@ export interface CheckerOptions {
   /** `/apisix/routes/1`, for the log. */
   readonly name: string;
   readonly authorities: readonly string[] | undefined;
+  readonly lookup?: LookupFunction | undefined;
   readonly log: Pick<Logger, 'warn'>;
   /** A target became healthy or unhealthy, or went. */
   readonly onChange: () => void;
@@ -151,10 +153,10 @@ export class UpstreamChecker {
   }
 
   #probe(watched: Watched): void {
-    const { authorities } = this.#options;
+    const { authorities, lookup } = this.#options;
     watched.isQueued = false;
     this.#underWay += 1;
-    const options = { settings: this.#settings.probe, authorities };
+    const options = { settings: this.#settings.probe, authorities, lookup };
     watched.cancel = probe(watched.target, options, (outcome) => {
       watched.cancel = undefined;
       this.#underWay -= 1;

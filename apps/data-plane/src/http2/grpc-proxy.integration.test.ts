@@ -8,6 +8,7 @@ import { createSecureContext } from 'node:tls';
 import * as grpc from '@grpc/grpc-js';
 import { createTestCertificates } from '@polygate/testing';
 import { afterEach, beforeEach, expect, test } from 'vitest';
+import { NameResolver } from '../dns/name-resolver.ts';
 import { createHttp2Transport } from '../proxy/http2-transport.ts';
 import type { UpstreamTransport } from '../proxy/upstream-transport.ts';
 import { Deadlines } from '../sockets/deadlines.ts';
@@ -26,6 +27,7 @@ const cleanUps: (() => unknown)[] = [];
 
 beforeEach(() => {
   transport = createHttp2Transport({
+    names: new NameResolver({ servers: undefined, validMs: undefined, timeoutMs: 1000, ipv6: true }),
     deadlines: new Deadlines(),
     headLimits: { headBytesMax: 65_536, headersMax: 100 },
     keepalive: { size: 10, idleTimeoutMs: 60_000, requestsMax: 1000 },

@@ -1,4 +1,5 @@
 import type { Gauge, MetricRegistry } from '@polygate/plugin-sdk';
+import { TrafficCounts } from './traffic-counts.ts';
 
 // Metrics that belong to no plugin's conf. Source: http_init and collect of
 // apisix/plugins/prometheus/exporter.lua; names and help texts are APISIX's, so that its dashboards
@@ -9,14 +10,13 @@ import type { Gauge, MetricRegistry } from '@polygate/plugin-sdk';
  * the fields to the registry and is to be called before a snapshot is taken.
  */
 export class WorkerTraffic {
-  #requests = 0;
-  #requestsUnderWay = 0;
-  #accepted = 0;
-  #active = 0;
+  readonly #counts: TrafficCounts;
   readonly #requestsGauge: Gauge;
   readonly #connectionsGauge: Gauge;
 
-  constructor(registry: MetricRegistry, prefix = 'apisix_') {
+  /** `counts`: this worker's among those of all; default: alone. */
+  constructor(registry: MetricRegistry, prefix = 'apisix_', counts = TrafficCounts.alone()) {
+    this.#counts = counts;
     this.#connectionsGauge = registry.gauge(
       `${prefix}nginx_http_current_connections`,
       'Number of HTTP connections',
@@ -30,34 +30,26 @@ export class WorkerTraffic {
   }
 
   connectionOpened(): void {
-    this.#accepted += 1;
-    this.#active += 1;
+    this.#counts.add('accepted', 1);
+    this.#counts.add('active', 1);
   }
 
   connectionClosed(): void {
-    this.#active -= 1;
+    this.#counts.add('active', -1);
   }
 
   requestStarted(): void {
-    this.#requests += 1;
-    this.#requestsUnderWay += 1;
+    this.#counts.add('requests', 1);
+    this.#counts.add('underWay', 1);
   }
 
   requestEnded(): void {
-    this.#requestsUnderWay -= 1;
+    this.#counts.add('underWay', -1);
   }
 
   publish(): void {
-    this.#requestsGauge.set([], this.#requests);
-    const states = {
-      accepted: this.#accepted,
-      active: this.#active,
-      handled: this.#accepted,
-      // a head that is not complete is nobody's request yet
-      reading: 0,
-      waiting: Math.max(0, this.#active - this.#requestsUnderWay),
-      writing: this.#requestsUnderWay,
-    };
+    const { total, ...states } = this.#counts.own();
+    this.#requestsGauge.set([], total);
     for (const [state, count] of Object.entries(states)) {
       this.#connectionsGauge.set([state], count);
     }

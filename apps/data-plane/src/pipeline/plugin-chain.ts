@@ -39,6 +39,7 @@ export interface PluginChain {
   readonly rewrite: readonly Step<RequestHandler<unknown>>[];
   readonly access: readonly Step<RequestHandler<unknown>>[];
   readonly beforeProxy: readonly Step<RequestHandler<unknown>>[];
+  readonly response: readonly Step<RequestHandler<unknown>>[];
   readonly headerFilter: readonly Step<ResponseHandler<unknown>>[];
   readonly bodyFilter: readonly Step<BodyHandler<unknown>>[];
   readonly delayedBodyFilter: readonly Step<BodyHandler<unknown>>[];

@@ -50,6 +50,21 @@ describe('runRequestPhase()', () => {
     expect(ran).toEqual(['a', 'b']);
   });
 
+  test('leaves out a plugin that another one has skipped', () => {
+    const ran: unknown[] = [];
+    const note: Access = (_, prepared) => void ran.push(prepared);
+    const skip: Access = () => {
+      ctx.skippedPlugins = new Set(['b']);
+    };
+    const steps = chain(plugin('a', skip), plugin('b', note), plugin('c', note));
+    expect(runRequestPhase(steps.access, ctx)).toBeUndefined();
+    runResponsePhase(
+      chain(plugin('b', note, { handlers: { log: () => ran.push('log') } })).log,
+      ctx,
+    );
+    expect(ran).toEqual(['c']);
+  });
+
   test('goes on behind a plugin that waits, in order', async () => {
     const ran: string[] = [];
     const slow: Access = async () => {

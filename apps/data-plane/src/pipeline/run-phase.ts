@@ -28,6 +28,7 @@ export function runRequestPhase(
       if (ctx.request.isBodyWanted) return filterAgain(steps, ctx, i);
       if (!holds) continue;
     }
+    if (ctx.skippedPlugins?.has(owner.name) === true) continue;
     ctx.debugTrace?.note(owner.name, phase, ctx);
     let result: ReturnType<typeof run>;
     try {
@@ -67,6 +68,7 @@ export function runResponsePhase(
 ): void {
   for (const { owner, phase, run } of steps) {
     if (owner.filter !== undefined && !filterHolds(owner, owner.filter, ctx)) continue;
+    if (ctx.skippedPlugins?.has(owner.name) === true) continue;
     ctx.debugTrace?.note(owner.name, phase, ctx);
     try {
       run(ctx, owner.prepared);
@@ -85,6 +87,7 @@ export function runBodyPhase(
   let current = chunk;
   for (const { owner, phase, run } of steps) {
     if (owner.filter !== undefined && !filterHolds(owner, owner.filter, ctx)) continue;
+    if (ctx.skippedPlugins?.has(owner.name) === true) continue;
     ctx.debugTrace?.note(owner.name, phase, ctx);
     try {
       current = run(ctx, owner.prepared, current, last) ?? current;

@@ -9,8 +9,10 @@ import type { GatewayContext } from '../request/gateway-context.ts';
 import { encodePath } from '../request/request-target.ts';
 import { DEFAULT_TIMEOUTS_MS } from '../upstream/compiled-upstream.ts';
 import type { CompiledNode, CompiledUpstream } from '../upstream/compiled-upstream.ts';
+import type { DiscoveredUpstream } from '../upstream/discovered-upstream.ts';
 import type { UpstreamHealth } from '../upstream/upstream-health.ts';
 import { namedInConnection } from './hop-by-hop.ts';
+import { observedBody } from './observed-body.ts';
 import type {
   UpstreamCall,
   UpstreamFailure,
@@ -53,7 +55,8 @@ export class Forwarding implements UpstreamReceiver {
   readonly #ctx: GatewayContext;
   readonly #transport: UpstreamTransport;
   readonly #handler: ForwardHandler;
-  readonly #upstream: CompiledUpstream;
+  /** With its nodes, where a registry has them and has told. */
+  #upstream: CompiledUpstream;
   readonly #deadlineMs: number;
   #tried: Set<CompiledNode> | undefined = undefined;
   #tries = 0;
@@ -74,7 +77,7 @@ export class Forwarding implements UpstreamReceiver {
     this.#handler = handler;
     const upstream = upstreamOf(ctx);
     this.#upstream = upstream;
-    if (upstream.health?.use() === true) this.#health = upstream.health;
+    if (upstream.discovered === undefined) this.#use(upstream);
     ctx.upstream = upstream;
     this.#deadlineMs =
       upstream.retryTimeoutMs === 0 ? Infinity : ctx.startTimeMs + upstream.retryTimeoutMs;
@@ -82,11 +85,38 @@ export class Forwarding implements UpstreamReceiver {
 
   /** Picks a node and tries it. */
   start(): void {
+    const { discovered } = this.#upstream;
+    if (discovered === undefined) this.#pickNode();
+    else if (discovered.current(this.#upstream) === undefined) this.#awaitNodes(discovered);
+    else this.#useDiscovered(discovered);
+  }
+
+  /** The first request to a service waits for its registry. */
+  #awaitNodes(discovered: DiscoveredUpstream): void {
+    discovered.whenKnown(() => {
+      if (!this.#isCancelled) this.#useDiscovered(discovered);
+    });
+  }
+
+  #useDiscovered(discovered: DiscoveredUpstream): void {
+    const base = this.#upstream;
+    this.#upstream =
+      discovered.current(base) ?? discovered.without(base, 'its registry has not answered yet');
+    this.#use(this.#upstream);
+    this.#ctx.upstream = this.#upstream;
+    this.#pickNode();
+  }
+
+  #use({ health, nodes }: CompiledUpstream): void {
+    if (nodes.length > 0 && health?.use() === true) this.#health = health;
+  }
+
+  #pickNode(): void {
     const ctx = this.#ctx;
-    const { balancer, nodes } = this.#upstream;
+    const { balancer, nodes, whyNoNode } = this.#upstream;
     const node = nodes.length === 0 ? undefined : balancer.pick(ctx, this.#tried);
     if (node === undefined) {
-      this.#handler.onForwardError(noNode(nodes.length === 0, this.#tries));
+      this.#handler.onForwardError(noNode(nodes.length === 0, this.#tries, whyNoNode));
       return;
     }
     this.#tries += 1;
@@ -227,8 +257,8 @@ export class Forwarding implements UpstreamReceiver {
 }
 
 /** In the words of apisix/balancer.lua. Nodes that may not be used are another matter than none. */
-function noNode(isEmpty: boolean, tries: number): GatewayError {
-  if (isEmpty) return new GatewayError('UPSTREAM_NO_NODE', 'no valid upstream node');
+function noNode(isEmpty: boolean, tries: number, why?: string): GatewayError {
+  if (isEmpty) return new GatewayError('UPSTREAM_NO_NODE', why ?? 'no valid upstream node');
   const reason = tries === 0 ? 'no valid upstream node' : 'all upstream servers tried';
   return new GatewayError('UPSTREAM_MISSING', `failed to find valid upstream server, ${reason}`);
 }
@@ -275,7 +305,7 @@ function requestFor(
     host: hostFor(ctx, upstream, node),
     headers: headersFor(ctx),
     timeoutsMs: compiledRoute?.timeoutsMs ?? upstream.timeoutsMs ?? DEFAULT_TIMEOUTS_MS,
-    body: bodyOf(ctx),
+    body: request.bodyObservers === undefined ? bodyOf(ctx) : observedBody(bodyOf(ctx), request),
     upgrade: compiledRoute?.enableWebsocket === true ? upgradeOf(ctx) : undefined,
   };
 }

@@ -3,6 +3,7 @@ import type {
   CompiledUpstream,
   KeepaliveSettings,
 } from '../upstream/compiled-upstream.ts';
+import type { NameResolver } from '../dns/name-resolver.ts';
 import { Http1Call } from './http1-call.ts';
 import type { UpstreamConnectionOptions } from './http1-upstream-connection.ts';
 import { serverNameOf, tlsKeyOf, tlsOptionsOf } from './node-tls.ts';
@@ -17,6 +18,7 @@ export interface Http1TransportOptions extends UpstreamConnectionOptions {
   readonly keepalive: KeepaliveSettings;
   /** Send the name of the Host header in the TLS handshake. */
   readonly tlsServerName: boolean;
+  readonly names: NameResolver;
 }
 
 /**
@@ -54,7 +56,11 @@ export function createHttp1Transport(options: Http1TransportOptions): UpstreamTr
     if (pool === undefined) {
       const tls =
         upstream.scheme === 'https' ? tlsOptionsOf(upstream, name, 'http/1.1') : undefined;
-      pool = new UpstreamPool({ host: node.host, port: node.port, tls, keepalive }, options);
+      const { names } = options;
+      pool = new UpstreamPool(
+        { host: node.host.toLowerCase(), port: node.port, tls, keepalive, names },
+        options,
+      );
       pools.set(key, pool);
     }
     return pool;

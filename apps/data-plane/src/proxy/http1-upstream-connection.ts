@@ -4,6 +4,7 @@ import type { GatewayErrorCode } from '@polygate/plugin-sdk';
 import { ChunkedDecoder, TRAILER_LIMITS } from '../http1/chunked-decoder.ts';
 import { ResponseHeadParser } from '../http1/head-parser.ts';
 import { Http1Error } from '../http1/http1-error.ts';
+import { NameError } from '../dns/name-error.ts';
 import { listen, resumeReading } from '../sockets/byte-socket.ts';
 import type { ByteReceiver } from '../sockets/byte-socket.ts';
 import type { Deadlines, Expiring } from '../sockets/deadlines.ts';
@@ -77,6 +78,10 @@ export class Http1UpstreamConnection implements ByteReceiver, Expiring {
 
   get isUsable(): boolean {
     return this.#state === 'idle' && this.#socket.writable;
+  }
+
+  get remoteAddress(): string | undefined {
+    return this.#socket.remoteAddress;
   }
 
   get isReused(): boolean {
@@ -325,7 +330,8 @@ export class Http1UpstreamConnection implements ByteReceiver, Expiring {
     }
     const why = cause?.message ?? 'connection closed';
     if (this.#state !== 'connecting') this.fail('UPSTREAM_PROTOCOL', why, cause);
-    else if (isUnresolved(cause)) this.fail('UPSTREAM_UNRESOLVED', why, cause);
+    // as in APISIX, that is a node less
+    else if (cause instanceof NameError) this.fail('UPSTREAM_UNRESOLVED', why, cause);
     else this.fail('UPSTREAM_CONNECT_FAILED', why, cause);
   }
 
@@ -390,9 +396,4 @@ export class Http1UpstreamConnection implements ByteReceiver, Expiring {
     if (this.#state !== 'tunnel') this.#state = 'closed';
     this.#socket.destroy();
   }
-}
-
-/** The node's name has no address: as in APISIX, that is a node less. */
-function isUnresolved(error: Error | undefined): boolean {
-  return (error as NodeJS.ErrnoException | undefined)?.syscall === 'getaddrinfo';
 }

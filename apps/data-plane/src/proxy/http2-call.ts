@@ -2,6 +2,7 @@ import { constants } from 'node:http2';
 import type { ClientHttp2Stream } from 'node:http2';
 import { GatewayError } from '@polygate/plugin-sdk';
 import type { GatewayErrorCode, HeaderList } from '@polygate/plugin-sdk';
+import { NameError } from '../dns/name-error.ts';
 import { fieldText } from '../http1/field-lines.ts';
 import type { BodySink } from '../request/exchange.ts';
 import type { Deadlines, Expiring } from '../sockets/deadlines.ts';
@@ -103,7 +104,7 @@ export class Http2Call implements UpstreamCall, SessionUser, BodySink, Expiring 
       return;
     }
     // The node's name has no address: as in APISIX, that is a node less.
-    const isUnresolved = (error as NodeJS.ErrnoException).syscall === 'getaddrinfo';
+    const isUnresolved = error instanceof NameError;
     const code = isUnresolved ? 'UPSTREAM_UNRESOLVED' : 'UPSTREAM_CONNECT_FAILED';
     this.#fail(code, error.message, { neverSent: true, cause: error });
   }

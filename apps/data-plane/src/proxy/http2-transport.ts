@@ -1,6 +1,7 @@
 import { connect } from 'node:net';
 import type { Socket } from 'node:net';
 import { connect as connectTls } from 'node:tls';
+import type { NameResolver } from '../dns/name-resolver.ts';
 import type { HeadLimits } from '../http1/head-parser.ts';
 import type { Deadlines } from '../sockets/deadlines.ts';
 import type { KeepaliveSettings } from '../upstream/compiled-upstream.ts';
@@ -16,6 +17,7 @@ export interface Http2TransportOptions {
   readonly keepalive: KeepaliveSettings;
   /** Send the name of `:authority` in the TLS handshake. */
   readonly tlsServerName: boolean;
+  readonly names: NameResolver;
 }
 
 interface SessionSettings {
@@ -63,7 +65,8 @@ export function createHttp2Transport(options: Http2TransportOptions): UpstreamTr
     { name, keepalive, streamsMax }: SessionSettings,
     onClosed: () => void,
   ): Http2Session => {
-    const target = { host: node.host, port: node.port };
+    const { lookup } = options.names;
+    const target = { host: node.host, port: node.port, lookup };
     const socket: Socket =
       upstream.scheme === 'grpcs'
         ? connectTls({ ...target, ...tlsOptionsOf(upstream, name, 'h2') })

@@ -1,6 +1,7 @@
-import { connect } from 'node:net';
+import { connect, isIP } from 'node:net';
 import { connect as connectTls } from 'node:tls';
 import type { ConnectionOptions } from 'node:tls';
+import type { NameResolver } from '../dns/name-resolver.ts';
 import { readOptions } from '../sockets/byte-socket.ts';
 import type { KeepaliveSettings } from '../upstream/compiled-upstream.ts';
 import { Http1UpstreamConnection } from './http1-upstream-connection.ts';
@@ -13,6 +14,7 @@ export interface PoolTarget {
   /** Undefined: plain TCP. */
   readonly tls: ConnectionOptions | undefined;
   readonly keepalive: KeepaliveSettings;
+  readonly names: NameResolver;
 }
 
 /** The connections to one node with one TLS identity. */
@@ -22,12 +24,14 @@ export class UpstreamPool implements ConnectionOwner {
   /** The one used last is used next, so that the others may go. */
   readonly #idle: Http1UpstreamConnection[] = [];
   readonly #all = new Set<Http1UpstreamConnection>();
+  readonly #isName: boolean;
   #tlsSession: Buffer | undefined;
   #isClosed = false;
 
   constructor(target: PoolTarget, options: UpstreamConnectionOptions) {
     this.#target = target;
     this.#options = options;
+    this.#isName = isIP(target.host) === 0;
   }
 
   get isEmpty(): boolean {
@@ -39,8 +43,16 @@ export class UpstreamPool implements ConnectionOwner {
     for (;;) {
       const connection = this.#idle.pop();
       if (connection === undefined) return this.#open();
-      if (connection.isUsable) return connection;
+      if (!connection.isUsable) continue;
+      if (!this.#isName || this.#leadsTo(connection)) return connection;
+      connection.destroy();
     }
+  }
+
+  /** Whether the name still has the address that the connection was made to. */
+  #leadsTo({ remoteAddress }: Http1UpstreamConnection): boolean {
+    const { host, names } = this.#target;
+    return remoteAddress === undefined || names.leadsTo(host, remoteAddress);
   }
 
   keep(connection: Http1UpstreamConnection): boolean {
@@ -65,11 +77,12 @@ export class UpstreamPool implements ConnectionOwner {
   }
 
   #open(): Http1UpstreamConnection {
-    const { host, port, tls } = this.#target;
+    const { host, port, tls, names } = this.#target;
+    const { lookup } = names;
     const connection =
       tls === undefined
         ? new Http1UpstreamConnection(
-            connect({ host, port, ...readOptions() }),
+            connect({ host, port, lookup, ...readOptions() }),
             'connect',
             this,
             this.#options,
@@ -84,6 +97,7 @@ export class UpstreamPool implements ConnectionOwner {
     const socket = connectTls({
       host,
       port,
+      lookup: this.#target.names.lookup,
       ...tls,
       ...readOptions(),
       ...(session === undefined ? {} : { session }),

@@ -1,4 +1,4 @@
-import type { ClientRequest, HeaderList, QueryArgument } from '@polygate/plugin-sdk';
+import type { BodyObserver, ClientRequest, HeaderList, QueryArgument } from '@polygate/plugin-sdk';
 import type { Exchange } from './exchange.ts';
 import { formatQuery, parseQuery } from './query.ts';
 import { hostWithoutPort } from './request-target.ts';
@@ -20,6 +20,8 @@ export class GatewayRequest implements ClientRequest {
   readonly headers: HeaderList;
   /** Somebody asked for a variable of the body, which has not come yet. */
   isBodyWanted = false;
+  /** Of the next try to send the body. */
+  bodyObservers: BodyObserver[] | undefined = undefined;
   #isBodyGivenUp = false;
   #query: string;
   #queryChanged = false;
@@ -101,6 +103,10 @@ export class GatewayRequest implements ClientRequest {
     this.isBodyWanted = false;
     this.#isBodyGivenUp = (this.#exchange.body.length ?? 0) > this.#bodyBytesMax;
     if (!this.#isBodyGivenUp) await this.readBody();
+  }
+
+  observeBody(observer: BodyObserver): void {
+    (this.bodyObservers ??= []).push(observer);
   }
 
   setBody(body: Buffer): void {

@@ -1,6 +1,7 @@
 import type {
   ConsumerMatch,
   ContextKey,
+  LocalReply,
   Logger,
   MatchedResources,
   Peer,
@@ -45,6 +46,8 @@ export class GatewayContext implements RequestContext {
   pickedNode: CompiledNode | undefined = undefined;
   readonly attempts: UpstreamAttempt[] = [];
   bodyBytesSent = 0;
+  /** Whose phases do not run any more. */
+  skippedPlugins: Set<string> | undefined = undefined;
   /** Answers of `_meta.filter`, once per plugin and request. */
   filterResults: Map<Step['owner'], boolean> | undefined = undefined;
   /** Undefined but in debug mode. */
@@ -55,6 +58,7 @@ export class GatewayContext implements RequestContext {
   #aborted = false;
   #values: Map<ContextKey<unknown>, unknown> | undefined;
   #requestId: string | undefined;
+  #replyChanges: ((reply: LocalReply) => LocalReply)[] | undefined;
 
   constructor(parts: {
     exchange: Exchange;
@@ -139,6 +143,20 @@ export class GatewayContext implements RequestContext {
   useUpstream(upstream: UpstreamHandle): void {
     // handles come from `findUpstream` and the environment's `compileUpstream` alone
     this.chosenUpstream = upstream as CompiledUpstream;
+  }
+
+  skipPlugin(name: string): void {
+    (this.skippedPlugins ??= new Set()).add(name);
+  }
+
+  onReply(change: (reply: LocalReply) => LocalReply): void {
+    (this.#replyChanges ??= []).push(change);
+  }
+
+  /** What becomes of an answer of the gateway's own. */
+  changedReply(reply: LocalReply): LocalReply {
+    if (this.#replyChanges === undefined) return reply;
+    return this.#replyChanges.reduce((current, change) => change(current), reply);
   }
 
   getResources(): MatchedResources {

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { formatQuery, parseQuery, rawArgument } from './query.ts';
+import { firstArgument, formatQuery, parseQuery } from './query.ts';
 
 test('parseQuery() tells an argument without value from an empty one', () => {
   expect(parseQuery('a&b=&c=1%202+3&c=%zz')).toEqual([
@@ -22,7 +22,9 @@ test('formatQuery() is read back as it was', () => {
   expect(parseQuery(formatQuery(args))).toEqual(args);
 });
 
-test('rawArgument() answers the first one, undecoded', () => {
-  expect(rawArgument('x=%20&x=2', 'x')).toBe('%20');
-  expect(rawArgument('xy=1', 'x')).toBeUndefined();
+test('firstArgument() answers the first one, decoded, and true where there is no value', () => {
+  expect(firstArgument('x=a%20b+c&x=2', 'x')).toBe('a b c');
+  expect(firstArgument('xy=1', 'x')).toBeUndefined();
+  expect(firstArgument('%78=1', 'x')).toBe('1');
+  expect([firstArgument('x', 'x'), firstArgument('x=', 'x')]).toEqual(['true', '']);
 });

@@ -32,13 +32,17 @@ export function formatQuery(args: readonly QueryArgument[]): string {
     .join('&');
 }
 
-/** `arg_<name>` of nginx: the first one, undecoded. */
-export function rawArgument(query: string, name: string): string | undefined {
+/**
+ * `arg_<name>` as APISIX has it: the first one, decoded; `true` where it stands without `=`
+ * (core/ctx.lua, ngx.req.get_uri_args). nginx's own is not decoded.
+ */
+export function firstArgument(query: string, name: string): string | undefined {
   for (const part of query.split('&')) {
     const equals = part.indexOf('=');
-    if (equals === -1 ? part === name : part.slice(0, equals) === name) {
-      return equals === -1 ? '' : part.slice(equals + 1);
-    }
+    const found = equals === -1 ? part : part.slice(0, equals);
+    if (found !== name && (!/[%+]/.test(found) || decodeComponent(found) !== name)) continue;
+    if (part === '') continue;
+    return equals === -1 ? 'true' : decodeComponent(part.slice(equals + 1));
   }
   return undefined;
 }

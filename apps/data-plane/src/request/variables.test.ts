@@ -97,10 +97,27 @@ test('names with a variable part find what they name, again and again', () => {
     expect(vars.get('http_x_two')).toBeUndefined();
     expect(vars.get('sent_http_x_sent')).toBe('yes');
     expect(vars.get('cookie_c')).toBe('d');
-    expect(vars.get('arg_m')).toBe('%20');
+    expect(vars.get('arg_m')).toBe(' ');
     expect(vars.get('nothing')).toBeUndefined();
     expect(vars.get('constructor')).toBeUndefined();
   }
+});
+
+test('a header is found whether its name is written with hyphens or with underscores', () => {
+  const vars = variables([
+    'time_window',
+    '5',
+    'X_Both-Kinds',
+    'yes',
+    'x_one',
+    'late',
+    'X-One',
+    '1',
+  ]);
+  expect(vars.get('http_time_window')).toBe('5');
+  expect(vars.get('http_x_both_kinds')).toBe('yes');
+  expect(vars.get('http_x_one')).toBe('1');
+  expect(vars.get('http_time')).toBeUndefined();
 });
 
 test('names without end stay right', () => {

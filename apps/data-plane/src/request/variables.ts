@@ -8,7 +8,7 @@ import { sslVariable } from '../tls/ssl-variables.ts';
 import { captureParameters } from '../routing/path-parameters.ts';
 import { BodyVariables } from './body-variables.ts';
 import { bodyMatters, bodySource, isOfBody } from './body-source.ts';
-import { rawArgument } from './query.ts';
+import { firstArgument } from './query.ts';
 
 const HOSTNAME = hostname();
 
@@ -89,7 +89,7 @@ const READERS: Readonly<Record<string, Reader>> = {
 
 const PREFIXES: readonly (readonly [string, (rest: string) => Reader])[] = [
   ['ssl_', (name) => (ctx) => sslVariable(ctx.exchange.tls, `ssl_${name}`)],
-  ['arg_', (name) => (ctx) => rawArgument(ctx.request.query, name)],
+  ['arg_', (name) => (ctx) => firstArgument(ctx.request.query, name)],
   ['http_', (name) => headerReader(name, (ctx) => ctx.request.headers)],
   ['sent_http_', (name) => headerReader(name, (ctx) => ctx.response.headers)],
   ['post_arg_', (name) => (ctx) => bodyText(ctx, `post_arg_${name}`)],
@@ -115,13 +115,24 @@ function noValue(): undefined {}
 
 function headerReader(name: string, of: (ctx: GatewayContext) => HeaderList): Reader {
   const header = name.replaceAll('_', '-').toLowerCase();
-  return (ctx) => of(ctx).get(header);
+  if (!header.includes('-')) return (ctx) => of(ctx).get(header);
+  return (ctx) => of(ctx).get(header) ?? withUnderscores(of(ctx), header);
+}
+
+/** To nginx `x_user` and `x-user` are both `$http_x_user`. */
+function withUnderscores(headers: HeaderList, header: string): string | undefined {
+  let found: string | undefined;
+  headers.forEach((name, value) => {
+    if (found !== undefined || !name.includes('_')) return;
+    if (name.replaceAll('_', '-').toLowerCase() === header) found = value;
+  });
+  return found;
 }
 
 /** Variables of one request. Plugins may override any of them for the rest of it. */
 export class RequestVariables implements Variables {
   readonly #ctx: GatewayContext;
-  #overrides: Map<string, string | undefined> | undefined;
+  #overrides: Map<string, string | undefined | (() => string)> | undefined;
   #typed: ExpressionVars | undefined;
   #body: BodyVariables | undefined;
 
@@ -130,7 +141,10 @@ export class RequestVariables implements Variables {
   }
 
   get(name: string): string | undefined {
-    if (this.#overrides?.has(name) === true) return this.#overrides.get(name);
+    if (this.#overrides?.has(name) === true) {
+      const value = this.#overrides.get(name);
+      return typeof value === 'function' ? value() : value;
+    }
     return (READER_OF.get(name) ?? findReader(name))(this.#ctx);
   }
 
@@ -159,7 +173,7 @@ export class RequestVariables implements Variables {
     return this.#body.graphql(name.slice(8));
   }
 
-  set(name: string, value: string | undefined): void {
+  set(name: string, value: string | undefined | (() => string)): void {
     this.#overrides ??= new Map();
     this.#overrides.set(name, value);
   }

@@ -10,10 +10,17 @@ import type {
   RewriteAction,
   StopAction,
 } from '@polygate/rpc';
-import { MemoryContext, memoryLog, type RequestInit } from '@polygate/testing';
+import {
+  MemoryContext,
+  memoryLog,
+  memoryMetrics,
+  memorySharedState,
+  type RequestInit,
+} from '@polygate/testing';
 import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
-import { createExternalPlugins } from './external-plugins.ts';
-import { connectRunnerManager, type RunnerClient } from './runner-client.ts';
+import { createExternalPlugins, type ExternalPluginsOptions } from './external-plugins.ts';
+import { connectRunnerManagers, type RunnerClient } from './link/runner-client.ts';
+import { RunnerMetrics } from './policy/runner-metrics.ts';
 import { startScriptedManager, type ScriptedManager } from './scripted-manager.ts';
 
 const directory = mkdtempSync(join(tmpdir(), 'polygate-external-plugins-'));
@@ -21,7 +28,7 @@ let manager: ScriptedManager;
 let client: RunnerClient;
 beforeAll(async () => {
   manager = await startScriptedManager(`unix:${join(directory, 'manager.sock')}`);
-  client = connectRunnerManager({ address: manager.address, log: memoryLog() });
+  client = connectRunnerManagers({ addresses: [manager.address], log: memoryLog() });
   await vi.waitFor(() => expect(client.connected).toBe(true), 10_000);
 });
 afterAll(async () => {
@@ -39,8 +46,22 @@ beforeEach(() => {
 
 const conf: ExternalConf = {
   key: 'route#1#ext-plugin-pre-req#7',
+  owner: 'route#1#ext-plugin-pre-req',
   plugins: [{ name: 'p', value: '{}' }],
+  policy: {},
 };
+const reference = { key: conf.key, plugins: conf.plugins };
+
+function prepared(options: Partial<ExternalPluginsOptions> = {}) {
+  return createExternalPlugins({
+    client,
+    shared: memorySharedState(),
+    metrics: new RunnerMetrics(memoryMetrics(), ''),
+    runners: [],
+    callTimeoutMs: 60_000,
+    ...options,
+  }).prepare(conf);
+}
 type Question = NonNullable<Extract<ManagerFrame['frame'], { $case: 'extraInfoQuestion' }>>;
 const variable = (name: string): Question['value'] => ({
   info: { $case: 'variable', value: { name } },
@@ -50,6 +71,7 @@ const variable = (name: string): Question['value'] => ({
 function script(action: RequestResult['action'], questions: readonly Question['value'][] = []) {
   manager.onMessage = (frames, reply) => {
     for (const { callId, frame } of frames) {
+      if (callId === 0) continue;
       if (frame?.$case === 'requestCall') {
         calls.push(frame.value);
         reply(questions.map((value) => ({ callId, frame: { $case: 'extraInfoQuestion', value } })));
@@ -74,7 +96,7 @@ const rewrite = (value: Partial<RewriteAction>): RequestResult['action'] => ({
 async function run(init: RequestInit = {}, prepare: (ctx: MemoryContext) => void = () => {}) {
   const ctx = new MemoryContext(init, memoryLog());
   prepare(ctx);
-  const reply = await createExternalPlugins(client).handleRequest(ctx, conf);
+  const reply = await prepared().handleRequest(ctx);
   return { ctx, reply };
 }
 
@@ -89,7 +111,7 @@ describe('what a runner is shown', () => {
     });
     expect(reply).toBeUndefined();
     expect(calls[0]).toEqual({
-      conf,
+      conf: reference,
       method: 'PATCH',
       path: '/a b',
       args: [
@@ -108,6 +130,9 @@ describe('what a runner is shown', () => {
       timeoutMs: 60_000,
       traceparent: '',
       tracestate: '',
+      runner: '',
+      known: undefined,
+      retries: 0,
     });
   });
 
@@ -144,8 +169,8 @@ describe('what a runner is shown', () => {
   test('has the trace it belongs to', async () => {
     script(goOn);
     const trace = { traceparent: '00-1-2-01', tracestate: 'a=b' };
-    const external = createExternalPlugins(client, { traceContext: () => trace });
-    await external.handleRequest(new MemoryContext({}, memoryLog()), conf);
+    const ctx = new MemoryContext({}, memoryLog());
+    await prepared({ traceContext: () => trace }).handleRequest(ctx);
     expect(calls[0]).toMatchObject(trace);
   });
 
@@ -281,7 +306,7 @@ describe('a runner that rewrites the request', () => {
   ])('to %s is at fault, and the request stays as it was', async (_, action) => {
     script(rewrite({ args: [{ name: 'new', value: '1' }], ...action }));
     const ctx = new MemoryContext({ headers: { Host: 'a' } }, memoryLog());
-    await expect(createExternalPlugins(client).handleRequest(ctx, conf)).rejects.toMatchObject({
+    await expect(prepared().handleRequest(ctx)).rejects.toMatchObject({
       code: 'RUNNER_FAILED',
     });
     expect(ctx.request).toMatchObject({ upstreamPath: undefined, query: '' });
@@ -307,11 +332,10 @@ describe('questions of a runner', () => {
     await expect(reading).rejects.toBe(failure);
   });
 
-  test('for a body that fits no frame fail', async () => {
+  test('for a body that fits no frame fail by the fault of the client', async () => {
     script(goOn, [{ info: { $case: 'requestBody', value: {} } }]);
     await expect(run({ body: Buffer.alloc(0x100_0000) })).rejects.toMatchObject({
-      code: 'RUNNER_FAILED',
-      message: 'the max length of data is 16777215 but got 16777216',
+      code: 'REQUEST_BODY_TOO_LARGE',
     });
   });
 

@@ -1,74 +1,52 @@
 import type { TraceHeaders } from '@polygate/chassis';
-import { GatewayError } from '@polygate/plugin-sdk';
-import type {
-  ExternalConf,
-  ExternalPlugins,
-  LocalReply,
-  RequestContext,
-} from '@polygate/plugin-sdk';
-import type { ExtraInfoQuestion } from '@polygate/rpc';
-import { applyResult } from './apply-result.ts';
-import { buildRequestCall } from './request-call.ts';
-import type { RunnerClient } from './runner-client.ts';
-import { headerTextBytes } from './wire-text.ts';
+import type { ExternalPlugins, RequestContext, SharedState } from '@polygate/plugin-sdk';
+import { ConfCalls } from './conf-calls.ts';
+import type { KnownRunner } from './conf-segments.ts';
+import type { RunnerClient } from './link/runner-client.ts';
+import { OwnersInFlight } from './policy/owners-in-flight.ts';
+import type { BreakerReport, RunnerMetrics } from './policy/runner-metrics.ts';
 
-/** A frame of the runner protocol holds no more, so a longer body cannot reach a runner. */
-const BODY_BYTES_MAX = 0xff_ffff;
+export interface RunnerSettings extends KnownRunner {
+  /** Of its calls, where a conf does not say; undefined: that of the manager. */
+  readonly callTimeoutMs?: number | undefined;
+}
 
 export interface ExternalPluginsOptions {
+  readonly client: RunnerClient;
+  readonly shared: SharedState;
+  readonly metrics: RunnerMetrics;
+  /** As far as this process's configuration knows them. */
+  readonly runners: readonly RunnerSettings[];
+  /** What calls may take where nothing else says. */
+  readonly callTimeoutMs: number;
   /** The span that the runner's work belongs to; undefined when the request is not traced. */
   readonly traceContext?: (ctx: RequestContext) => TraceHeaders | undefined;
 }
 
+export interface GatewayExternalPlugins extends ExternalPlugins {
+  breakers(): readonly BreakerReport[];
+}
+
 /**
- * External plugins over a runner manager: shows the request to the runner and applies what it
- * wants, as APISIX does (`ext-plugin/init.lua`, `rpc_handlers`). One difference: where APISIX
- * answers a failed body read with "no body", which lets the request past a plugin that inspects
- * bodies, the call fails here, with the error of `readBody`.
+ * External plugins over runner managers: shows requests and answers to runners and applies what they
+ * want, as APISIX does (`ext-plugin/init.lua`, `rpc_handlers`).
  */
-export function createExternalPlugins(
-  client: RunnerClient,
-  options: ExternalPluginsOptions = {},
-): ExternalPlugins {
+export function createExternalPlugins(options: ExternalPluginsOptions): GatewayExternalPlugins {
+  const owners = new OwnersInFlight();
+  const prepared = new Set<ConfCalls>();
   return {
-    async handleRequest(ctx: RequestContext, conf: ExternalConf): Promise<LocalReply | undefined> {
-      const call = buildRequestCall(ctx, conf, options.traceContext?.(ctx));
-      const result = await client.handleRequest(call, {
-        signal: ctx.signal,
-        answer: (question) => answerQuestion(ctx, question),
-      });
-      return applyResult(ctx, result);
+    prepare(conf) {
+      const calls = new ConfCalls(conf, { ...options, owners }, () => prepared.delete(calls));
+      if (calls.hasBreakers) prepared.add(calls);
+      return calls;
     },
+    breakers: () => [
+      // of several versions of a conf one: they share the state
+      ...new Map(
+        [...prepared]
+          .flatMap((calls) => calls.breakers())
+          .map((report) => [`${report.owner} ${report.runner}`, report]),
+      ).values(),
+    ],
   };
-}
-
-async function answerQuestion(
-  ctx: RequestContext,
-  question: ExtraInfoQuestion,
-): Promise<Buffer | undefined> {
-  switch (question.info?.$case) {
-    case 'variable':
-      return variableBytes(ctx, question.info.value.name);
-    case 'requestBody': {
-      const body = await ctx.request.readBody();
-      if (body !== undefined && body.length > BODY_BYTES_MAX) {
-        throw new GatewayError(
-          'RUNNER_FAILED',
-          `the max length of data is ${BODY_BYTES_MAX} but got ${body.length}`,
-        );
-      }
-      return body;
-    }
-    case 'responseBody':
-      // There is no response yet; APISIX answers with an empty result too.
-      return undefined;
-    case undefined:
-      throw new GatewayError('RUNNER_FAILED', 'the runner asked for something unknown');
-  }
-}
-
-function variableBytes(ctx: RequestContext, name: string): Buffer | undefined {
-  const value = ctx.vars.get(name);
-  if (value === undefined) return undefined;
-  return /^(?:http|cookie)_/.test(name) ? headerTextBytes(value) : Buffer.from(value);
 }

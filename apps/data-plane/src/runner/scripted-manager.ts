@@ -2,6 +2,7 @@ import { RPC_STATUS, runnerService, startGrpcServer } from '@polygate/rpc';
 import type {
   DataPlaneFrame,
   ManagerFrame,
+  Runner,
   RunnerConnectRequest,
   RunnerConnectResponse,
   ServerDuplexStream,
@@ -15,6 +16,8 @@ export interface ScriptedManager {
   readonly messages: readonly (readonly DataPlaneFrame[])[];
   readonly streams: number;
   readonly openStreams: number;
+  /** What it says of its runners. */
+  runners: Runner[];
   /** Called for each message; silent until it is set. */
   onMessage: (frames: readonly DataPlaneFrame[], reply: Reply) => void;
   frames(): DataPlaneFrame[];
@@ -43,7 +46,10 @@ export async function startScriptedManager(address: string): Promise<ScriptedMan
           stream.on('close', () => open.delete(stream));
           stream.on('cancelled', () => open.delete(stream));
         },
-        listRunners: (_, callback) => callback(null, { runners: [] }),
+        listRunners: (_, callback) => callback(null, { runners: manager.runners }),
+        restartRunner: (_, callback) => callback(null, { generation: 1 }),
+        watchRunnerLog: (call) => call.end(),
+        recordCalls: (call) => call.end(),
       }),
     ],
   });
@@ -56,6 +62,7 @@ export async function startScriptedManager(address: string): Promise<ScriptedMan
     get openStreams() {
       return open.size;
     },
+    runners: [],
     onMessage: () => undefined,
     frames: () => messages.flat(),
     breakStreams: () => {

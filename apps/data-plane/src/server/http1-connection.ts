@@ -263,7 +263,11 @@ export class Http1Connection implements ByteReceiver, ClockedConnection, Tunnell
     } else {
       this.#body = undefined;
     }
-    if (!this.#isProcessing) this.goOn();
+    if (this.#isProcessing) return;
+    // a request that is here already begins when the log phase of this one is over, which may give back what
+    // the next one needs, as limit-conn does
+    if (this.#held.length > 0) queueMicrotask(() => this.goOn());
+    else this.goOn();
   }
 
   #afterDropped(body: Http1RequestBody, bytes: number): void {

@@ -20,7 +20,7 @@ export function makeLocalAnswer(reply: LocalReply, productName: string): LocalAn
     headers.set('Content-Type', contentType);
   }
   if (reply.status !== 204 && reply.status !== 304) {
-    headers.set('Content-Length', String(body.length));
+    headers.set('Content-Length', String(reply.stream?.bytes ?? body.length));
   }
   return { status: reply.status, headers, body };
 }
@@ -29,7 +29,8 @@ function encodeBody(
   reply: LocalReply,
   productName: string,
 ): { body: Buffer; contentType: string | undefined } {
-  const { body, status } = reply;
+  const { body, status, stream } = reply;
+  if (stream !== undefined) return { body: Buffer.alloc(0), contentType: undefined };
   const contentType = 'text/plain; charset=utf-8';
   if (typeof body === 'string') return { body: Buffer.from(body), contentType };
   if (body instanceof Uint8Array) return { body: Buffer.from(body), contentType };

@@ -1,5 +1,5 @@
 import { GatewayError } from '@polygate/plugin-sdk';
-import type { HeaderList, LocalReply } from '@polygate/plugin-sdk';
+import type { HeaderList, LocalReply, ReplySink, ReplyStream } from '@polygate/plugin-sdk';
 import type { CompiledRoute } from '../config/config-snapshot.ts';
 import type { PinnedSnapshot } from '../config/snapshot-holder.ts';
 import { DebugTrace } from '../pipeline/debug-trace.ts';
@@ -20,6 +20,7 @@ import { clientCertificateProblem } from '../tls/client-certificate-problem.ts';
 import { BodyFilters } from './body-filters.ts';
 import { filterHead } from './filter-head.ts';
 import type { Gateway } from './gateway.ts';
+import { HeldAnswer } from './held-answer.ts';
 import { makeLocalAnswer } from './local-answer.ts';
 import { joinTunnels } from './join-tunnels.ts';
 
@@ -52,6 +53,10 @@ class RequestFlow implements ExchangeListener, ForwardHandler {
   readonly #endTrace: (() => void) | undefined;
   #forwarding: Forwarding | undefined = undefined;
   #filters: BodyFilters | undefined = undefined;
+  /** Undefined: chunks pass at once. */
+  #held: HeldAnswer | undefined = undefined;
+  /** What is read for the client, when that is no upstream. */
+  #source: ReplyStream | undefined = undefined;
   #isBodiless = false;
   #isHeadSent = false;
   #isFinished = false;
@@ -130,19 +135,34 @@ class RequestFlow implements ExchangeListener, ForwardHandler {
 
   // ---- the answer
 
-  onReply(reply: LocalReply): void {
+  onReply(given: LocalReply): void {
     const ctx = this.#ctx;
+    const reply = ctx.changedReply(given);
     const { status, headers, body } = makeLocalAnswer(reply, this.#gateway.productName);
     ctx.response.status = status;
     ctx.response.headers = headers;
     ctx.response.source = 'gateway';
+    this.#source = reply.stream;
     try {
-      this.#sendHead(body.length === 0);
+      this.#sendHead(body.length === 0 && reply.stream === undefined);
+      if (reply.stream !== undefined && !this.#isBodiless) {
+        reply.stream.start(this.#sourceSink());
+        return;
+      }
+      reply.stream?.cancel();
       if (body.length > 0) this.#sendChunk(body);
       this.#endAnswer(undefined);
     } catch (error) {
       this.onCut(error);
     }
+  }
+
+  #sourceSink(): ReplySink {
+    return {
+      write: (chunk) => this.onChunk(chunk),
+      end: () => this.onEnd(undefined),
+      fail: (error) => this.onCut(error),
+    };
   }
 
   onInformational(status: number, headers: HeaderList): void {
@@ -151,14 +171,38 @@ class RequestFlow implements ExchangeListener, ForwardHandler {
 
   onHead(status: number, headers: HeaderList, isComplete: boolean): void {
     const { response } = this.#ctx;
+    if (response.observers !== undefined) {
+      for (const observer of response.observers) observer.onHead(status, headers);
+    }
     response.status = status;
     response.headers = headers;
     response.source = 'upstream';
+    if (HeldAnswer.isWanted(this.#ctx)) {
+      this.#hold();
+      return;
+    }
     try {
       this.#sendHead(isComplete);
     } catch (error) {
       this.onCut(error);
     }
+  }
+
+  /** Until the plugins of the `response` phase have seen it. */
+  #hold(): void {
+    this.#held = new HeldAnswer(this.#ctx, this.#gateway.responseHoldBytesMax, {
+      reply: (reply) => {
+        this.#held = undefined;
+        this.onReply(reply);
+      },
+      sendHead: (isEmpty) => this.#sendHead(isEmpty),
+      send: (chunk) => this.#sendChunk(chunk),
+      end: (trailers) => this.#endAnswer(trailers),
+      fail: (error) => this.onCut(error),
+      resume: () => this.#forwarding?.resume(),
+      cancel: () => this.#stopSources(),
+    });
+    this.#held.start();
   }
 
   /** headerFilter, then the head, unless a filter has to see the body first. */
@@ -180,7 +224,10 @@ class RequestFlow implements ExchangeListener, ForwardHandler {
   }
 
   onChunk(chunk: Buffer): boolean {
+    const { observers } = this.#ctx.response;
+    if (observers !== undefined) for (const observer of observers) observer.onChunk(chunk);
     try {
+      if (this.#held?.isDone === false) return this.#held.take(chunk);
       return this.#sendChunk(chunk);
     } catch (error) {
       this.onCut(error);
@@ -203,8 +250,10 @@ class RequestFlow implements ExchangeListener, ForwardHandler {
 
   onEnd(trailers: HeaderList | undefined): void {
     if (this.#isFinished) return;
+    for (const observer of this.#ctx.response.observers ?? []) observer.onEnd();
     try {
-      this.#endAnswer(trailers);
+      if (this.#held?.isDone === false) this.#held.ended(trailers);
+      else this.#endAnswer(trailers);
     } catch (error) {
       this.onCut(error);
     }
@@ -259,7 +308,9 @@ class RequestFlow implements ExchangeListener, ForwardHandler {
   onCut(error: unknown): void {
     const ctx = this.#ctx;
     if (this.#isFinished) return;
-    this.#forwarding?.cancel();
+    this.#held?.cut(error);
+    this.#held = undefined;
+    this.#stopSources();
     if (!ctx.aborted) ctx.log.error(`response failed: ${describeError(error)}`);
     const isReply = ctx.response.source === 'gateway';
     if (this.#isHeadSent) {
@@ -277,15 +328,24 @@ class RequestFlow implements ExchangeListener, ForwardHandler {
   }
 
   onClientDrained(): void {
-    this.#forwarding?.resume();
+    if (this.#held?.isDone === false) this.#held.drained();
+    else if (this.#source === undefined) this.#forwarding?.resume();
+    else this.#source.resume();
   }
 
   onClientGone(): void {
     const ctx = this.#ctx;
     ctx.abort();
-    if (this.#forwarding === undefined) return;
-    this.#forwarding.cancel();
+    if (this.#forwarding === undefined && this.#source === undefined) return;
+    this.#stopSources();
     this.#finishAborted();
+  }
+
+  /** Nothing more of the answer is wanted. */
+  #stopSources(): void {
+    this.#forwarding?.cancel();
+    this.#source?.cancel();
+    for (const observer of this.#ctx.response.observers ?? []) observer.onCut();
   }
 
   /** nginx's status for a client that did not wait. A head that was sent counts. */

@@ -3,6 +3,8 @@ import type { Timeout, UpstreamNode, UpstreamResource } from '@polygate/model';
 import type { Balancer } from './balancer/balancer.ts';
 import { balancerProblem, createBalancer } from './balancer/create-balancer.ts';
 import { allocateLoads, NodeLoads } from './balancer/node-loads.ts';
+import { DiscoveredUpstream, unknownService } from './discovered-upstream.ts';
+import type { ServiceNodes } from './discovered-upstream.ts';
 import type { UpstreamHealth } from './upstream-health.ts';
 
 export interface CompiledNode {
@@ -43,6 +45,10 @@ export interface CompiledUpstream {
   readonly tls?: UpstreamTls | undefined;
   /** Why it cannot be used, for the log: to be answered with 502 before a node is looked for. */
   readonly problem?: string;
+  /** Where its nodes come from, when a registry has them: it has none itself then. */
+  readonly discovered?: DiscoveredUpstream | undefined;
+  /** Why it has no nodes, for the log: in the place of APISIX's `no valid upstream node`. */
+  readonly whyNoNode?: string;
 }
 
 export interface UpstreamTls {
@@ -71,6 +77,8 @@ export interface UpstreamSurroundings {
   readonly loads: NodeLoads;
   /** `key` as in `compileUpstream`. */
   healthOf(key: string, resource: UpstreamResource): UpstreamHealth | undefined;
+  /** Of a resource with a `service_name`. Left out: no registry is known. */
+  serviceOf?(resource: UpstreamResource): ServiceNodes;
 }
 
 const OWN_LOADS = 256;
@@ -91,6 +99,19 @@ export function compileUpstream(
     key: `upstreams/${id ?? ''}`,
     around: standingAlone(),
   },
+): CompiledUpstream {
+  if (resource.service_name === undefined) return compileWithNodes(resource, id, { key, around });
+  const { service_name: _, ...rest } = resource;
+  const compile = (nodes: UpstreamResource['nodes']): CompiledUpstream =>
+    compileWithNodes({ ...rest, nodes: nodes ?? [] }, id, { key, around });
+  const service = around.serviceOf?.(resource) ?? unknownService(resource.discovery_type);
+  return { ...compile([]), discovered: new DiscoveredUpstream(service, compile) };
+}
+
+function compileWithNodes(
+  resource: UpstreamResource,
+  id: string | undefined,
+  { key, around }: { key: string; around: UpstreamSurroundings },
 ): CompiledUpstream {
   const scheme = resource.scheme ?? 'http';
   const nodes = listNodes(resource.nodes, scheme);

@@ -1,4 +1,5 @@
 import type { GatewayConfig } from '@polygate/chassis';
+import type { NameResolver } from '../dns/name-resolver.ts';
 import { createHttp2Acceptor } from '../http2/http2-acceptor.ts';
 import { createHttp1Transport } from '../proxy/http1-transport.ts';
 import { createHttp2Transport } from '../proxy/http2-transport.ts';
@@ -24,7 +25,11 @@ const HANDSHAKES_PENDING_MAX = 4096;
 const RESPONSE_HEADERS_MAX = 1000;
 
 /** Speaks to nodes: HTTP/1.1, or HTTP/2 where they are of gRPC. */
-export function createTransport(config: GatewayConfig, deadlines: Deadlines): UpstreamTransport {
+export function createTransport(
+  config: GatewayConfig,
+  deadlines: Deadlines,
+  names: NameResolver,
+): UpstreamTransport {
   const { http, polygate } = config;
   const { connectionsMax, requestsMax, idleTimeoutMs } = http.upstreamKeepalive;
   const options = {
@@ -35,6 +40,7 @@ export function createTransport(config: GatewayConfig, deadlines: Deadlines): Up
     },
     keepalive: { size: connectionsMax, requestsMax, idleTimeoutMs },
     tlsServerName: http.upstreamTlsServerName,
+    names,
   };
   return transportByScheme(createHttp1Transport(options), createHttp2Transport(options));
 }

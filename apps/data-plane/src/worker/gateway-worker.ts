@@ -1,32 +1,40 @@
 import { startTelemetry } from '@polygate/chassis';
 import type { Logger } from '@polygate/chassis';
 import { IpSet } from '@polygate/model';
-import { loadPlugins } from '@polygate/plugins';
+import { loadPlugins, logBatches } from '@polygate/plugins';
+import type { PluginEnvironment } from '@polygate/plugin-sdk';
 import type { ConfigUpdate } from '../config/config-item.ts';
 import { SnapshotBuilder } from '../config/snapshot-builder.ts';
 import type { CompileFailure } from '../config/snapshot-builder.ts';
 import { SnapshotHolder } from '../config/snapshot-holder.ts';
+import { NameResolver } from '../dns/name-resolver.ts';
 import type { ExplainQuestion } from '../explain/question.ts';
 import type { HealthChange, HealthReports } from '../health/health-messages.ts';
 import { WorkerHealth } from '../health/worker-health.ts';
 import { WorkerTraffic } from '../metrics/gateway-metrics.ts';
+import { TrafficCounts } from '../metrics/traffic-counts.ts';
 import { metricPrefix } from '../metrics/exporter-settings.ts';
 import type { MetricSnapshot } from '../metrics/metric-snapshot.ts';
 import { WorkerMetrics } from '../metrics/worker-metrics.ts';
 import { createFindClient } from '../request/real-ip.ts';
-import { createExternalPlugins } from '../runner/external-plugins.ts';
-import { connectRunnerManager } from '../runner/runner-client.ts';
+import type { RunnersReport } from '../runner/runners-report.ts';
 import type { Gateway } from '../server/gateway.ts';
 import type { GatewayListeners } from '../server/listeners.ts';
 import { Deadlines } from '../sockets/deadlines.ts';
+import { SharedCacheMemory } from '../state/shared-cache-memory.ts';
 import { SharedCounters } from '../state/shared-counters.ts';
 import { NodeLoads } from '../upstream/balancer/node-loads.ts';
 import { createTransport, startEngine } from './engine.ts';
 import { builderTls, clientBodyLimit } from './engine-settings.ts';
 import { explainInWorker } from './explain-in-worker.ts';
 import type { Explained, WorkerStart } from './messages.ts';
-import { requestTracer, traceContextOf } from './request-tracer.ts';
+import { requestTracer } from './request-tracer.ts';
+import { openRunnerCalls } from './runner-calls.ts';
+import type { RunnerCalls } from './runner-calls.ts';
 import { openWorkerLogs } from './worker-logs.ts';
+
+/** For what loggers hold, when clients took all of the grace: the main thread waits a second longer. */
+const BATCH_DRAIN_MS_MIN = 500;
 
 /** Everything one worker thread has. */
 export interface GatewayWorker {
@@ -36,6 +44,8 @@ export interface GatewayWorker {
   metrics(): MetricSnapshot;
   /** Never throws. */
   explain(question: ExplainQuestion): Explained;
+  /** Never rejects. */
+  reportRunners(withManagers: boolean): Promise<RunnersReport>;
   /** What health checks found out. */
   takeHealth(change: HealthChange): void;
   setDebugMode(on: boolean): void;
@@ -51,21 +61,16 @@ export async function createGatewayWorker(
   const logs = openWorkerLogs(start);
   const { log, accessLog } = logs;
   const telemetry = await startTelemetry(config.polygate.telemetry, 'data-plane', log);
-  const { runnerManager } = config.polygate;
-  const runner = connectRunnerManager({
-    address: runnerManager.address,
-    log,
-    callTimeoutMs: runnerManager.callTimeoutMs,
-    callsInFlightMax: runnerManager.inFlightMax,
-    connectWaitMs: runnerManager.connectTimeoutMs,
-  });
   const metrics = new WorkerMetrics();
-  const traffic = new WorkerTraffic(metrics, metricPrefix(config));
+  const shared = new SharedCounters(start.counters);
+  const runnerCalls = openRunnerCalls(start, { shared, metrics, log });
+  const counts = new TrafficCounts(start.traffic, start.workerId);
+  const traffic = new WorkerTraffic(metrics, metricPrefix(config), counts);
   const deadlines = new Deadlines();
-  const transport = createTransport(config, deadlines);
+  const transport = createTransport(config, deadlines, new NameResolver(config.dns));
   const holder = new SnapshotHolder((error) => log.error(`dispose failed: ${String(error)}`));
   const health = new WorkerHealth(onHealth, log);
-  const builder = createBuilder(start, { health, metrics, runner, log });
+  const builder = createBuilder(start, { health, metrics, shared, runnerCalls, counts, log });
   const gateway: Gateway = {
     ...gatewaySettings(start),
     holder,
@@ -90,18 +95,23 @@ export async function createGatewayWorker(
     },
     metrics() {
       traffic.publish();
+      runnerCalls.publishMetrics();
       return metrics.snapshot();
     },
     explain: (question) => {
       const [server] = listeners?.listen ?? start.listen;
       return explainInWorker(question, { gateway, builder, server });
     },
+    reportRunners: (withManagers) => runnerCalls.report(withManagers),
     reopenLogs: () => logs.reopen(),
     takeHealth: (change) => health.take(change),
     setDebugMode: (on) => void (gateway.debugMode = on),
     async stop(graceMs) {
+      const endMs = performance.now() + graceMs;
       await listeners?.drain(graceMs);
-      runner.close();
+      // the last requests are logged by now
+      await logBatches.drain(Math.max(endMs - performance.now(), BATCH_DRAIN_MS_MIN));
+      runnerCalls.close();
       transport.close();
       await logs.close();
       await telemetry.shutdown();
@@ -114,7 +124,9 @@ function createBuilder(
   parts: {
     readonly health: WorkerHealth;
     readonly metrics: WorkerMetrics;
-    readonly runner: ReturnType<typeof connectRunnerManager>;
+    readonly shared: SharedCounters;
+    readonly counts: TrafficCounts;
+    readonly runnerCalls: RunnerCalls;
     readonly log: Logger;
   },
 ): SnapshotBuilder {
@@ -130,13 +142,23 @@ function createBuilder(
     },
     log,
     environment: {
-      shared: new SharedCounters(start.counters),
+      shared: parts.shared,
+      sharedCache: cachesOf(start),
+      settings: config.pluginSettings,
       metrics: parts.metrics,
-      external: createExternalPlugins(parts.runner, { traceContext: traceContextOf }),
+      external: parts.runnerCalls.external,
       httpsPorts: config.ssl.enabled ? config.ssl.listen.map(({ port }) => port) : [],
+      node: { id: start.nodeId, connections: () => parts.counts.sum() },
       logFor: (plugin) => log.child({ plugin }),
     },
   });
+}
+
+function cachesOf({ caches }: WorkerStart): PluginEnvironment['sharedCache'] {
+  const opened = new Map(
+    [...caches].map(([name, memory]) => [name, new SharedCacheMemory(memory)]),
+  );
+  return (zone) => opened.get(zone);
 }
 
 type GatewaySettings = Omit<

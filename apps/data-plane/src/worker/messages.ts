@@ -4,6 +4,7 @@ import type { CompileFailure } from '../config/snapshot-builder.ts';
 import type { ExplainQuestion } from '../explain/question.ts';
 import type { HealthChange, HealthReports } from '../health/health-messages.ts';
 import type { MetricSnapshot } from '../metrics/metric-snapshot.ts';
+import type { RunnersReport } from '../runner/runners-report.ts';
 import type { Listener } from '../server/listeners.ts';
 import type { TlsSecrets } from '../tls/tls-settings.ts';
 
@@ -16,7 +17,13 @@ export interface WorkerStart {
   readonly counters: SharedArrayBuffer;
   /** Requests in flight and response times of nodes. */
   readonly loads: SharedArrayBuffer;
+  /** Zones of proxy-cache in memory, by name. */
+  readonly caches: ReadonlyMap<string, SharedArrayBuffer>;
+  /** What connections are about, of all workers. */
+  readonly traffic: SharedArrayBuffer;
   readonly tlsSecrets: TlsSecrets;
+  /** By which others know this process. */
+  readonly nodeId: string;
   readonly version: string;
   /** What it begins with. */
   readonly debugMode: boolean;
@@ -31,6 +38,7 @@ export type ToWorker =
   | { readonly kind: 'update'; readonly update: ConfigUpdate }
   | { readonly kind: 'collect-metrics'; readonly id: number }
   | { readonly kind: 'explain'; readonly id: number; readonly question: ExplainQuestion }
+  | { readonly kind: 'report-runners'; readonly id: number; readonly withManagers: boolean }
   /** Health checks found something out. */
   | { readonly kind: 'health'; readonly change: HealthChange }
   /** Whether answers name the plugins that ran. */
@@ -53,4 +61,5 @@ export type FromWorker =
   | { readonly kind: 'listening'; readonly listen: readonly Listener[] }
   | { readonly kind: 'metrics'; readonly id: number; readonly snapshot: MetricSnapshot }
   | { readonly kind: 'health-reports'; readonly reports: HealthReports }
+  | { readonly kind: 'runners'; readonly id: number; readonly report: RunnersReport }
   | { readonly kind: 'explained'; readonly id: number; readonly explained: Explained };

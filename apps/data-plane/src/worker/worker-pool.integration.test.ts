@@ -35,6 +35,7 @@ async function startPool(
     start: {
       config: loadConfig(file, {}),
       counters: allocateCounters(64),
+      nodeId: 'test-node',
       tlsSecrets: createTlsSecrets(),
       version: 'test',
     },

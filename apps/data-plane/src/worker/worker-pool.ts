@@ -2,10 +2,14 @@ import { Worker } from 'node:worker_threads';
 import type { Logger } from '@polygate/chassis';
 import type { ConfigUpdate } from '../config/config-item.ts';
 import type { CompileFailure } from '../config/snapshot-builder.ts';
+import { NameResolver } from '../dns/name-resolver.ts';
 import type { ExplainQuestion } from '../explain/question.ts';
 import { HealthMonitor } from '../health/health-monitor.ts';
+import { allocateTrafficCounts } from '../metrics/traffic-counts.ts';
 import type { MetricSnapshot } from '../metrics/metric-snapshot.ts';
+import type { RunnersReport } from '../runner/runners-report.ts';
 import type { Listener } from '../server/listeners.ts';
+import { allocateCaches } from '../state/shared-cache-memory.ts';
 import { allocateLoads, NodeLoads } from '../upstream/balancer/node-loads.ts';
 import { healthSettings, listenersOf } from './engine-settings.ts';
 import type { Explained, FromWorker, ToWorker, WorkerStart } from './messages.ts';
@@ -28,7 +32,10 @@ interface Member {
 }
 
 export interface WorkerPoolOptions {
-  readonly start: Omit<WorkerStart, 'workerId' | 'listen' | 'loads' | 'debugMode'>;
+  readonly start: Omit<
+    WorkerStart,
+    'workerId' | 'listen' | 'loads' | 'caches' | 'traffic' | 'debugMode'
+  >;
   readonly workers: number;
   readonly log: Logger;
   /** The whole configuration, for a worker that comes late. */
@@ -47,7 +54,10 @@ export class WorkerPool {
   readonly #options: WorkerPoolOptions;
   readonly #members = new Map<number, Member>();
   readonly #collecting = new Map<number, (snapshot: MetricSnapshot) => void>();
+  readonly #reporting = new Map<number, (report: RunnersReport) => void>();
   readonly #loads: SharedArrayBuffer;
+  readonly #caches: WorkerStart['caches'];
+  readonly #traffic: SharedArrayBuffer;
   #listen: readonly Listener[];
   readonly #explaining = new Map<number, (explained: Explained) => void>();
   #nextCollect = 1;
@@ -61,8 +71,14 @@ export class WorkerPool {
     this.#options = options;
     this.#listen = listenersOf(options.start.config);
     this.#loads = allocateLoads(LOADS, options.workers);
+    this.#traffic = allocateTrafficCounts(options.workers);
     const { config } = options.start;
-    this.health = new HealthMonitor({ ...healthSettings(config), log: options.log });
+    this.#caches = allocateCaches(config.pluginSettings.proxyCache.zones);
+    this.health = new HealthMonitor({
+      ...healthSettings(config),
+      log: options.log,
+      lookup: new NameResolver(config.dns).lookup,
+    });
     this.health.connect((change) => this.#post({ kind: 'health', change }));
   }
 
@@ -122,23 +138,40 @@ export class WorkerPool {
   }
 
   /** One snapshot a worker; those of a worker that does not answer in time are left out. */
-  async collectMetrics(): Promise<MetricSnapshot[]> {
+  collectMetrics(): Promise<MetricSnapshot[]> {
+    return this.#askAll(this.#collecting, (id) => ({ kind: 'collect-metrics', id }));
+  }
+
+  /** One report a worker, as with metrics; the first one asks the runner managers too. */
+  reportRunners(): Promise<RunnersReport[]> {
+    const [first] = this.#members.keys();
+    return this.#askAll(this.#reporting, (id, workerId) => ({
+      kind: 'report-runners',
+      id,
+      withManagers: workerId === first,
+    }));
+  }
+
+  async #askAll<T>(
+    waiting: Map<number, (answer: T) => void>,
+    ask: (id: number, workerId: number) => ToWorker,
+  ): Promise<T[]> {
     const asked = [...this.#members.values()].map(
-      ({ thread }) =>
-        new Promise<MetricSnapshot | undefined>((resolve) => {
+      ({ thread, workerId }) =>
+        new Promise<T | undefined>((resolve) => {
           const id = this.#nextCollect++;
           const timer = setTimeout(() => {
-            this.#collecting.delete(id);
+            waiting.delete(id);
             resolve(undefined);
           }, COLLECT_TIMEOUT_MS);
-          this.#collecting.set(id, (snapshot) => {
+          waiting.set(id, (answer) => {
             clearTimeout(timer);
-            resolve(snapshot);
+            resolve(answer);
           });
-          thread.postMessage({ kind: 'collect-metrics', id } satisfies ToWorker);
+          thread.postMessage(ask(id, workerId));
         }),
     );
-    return (await Promise.all(asked)).filter((snapshot) => snapshot !== undefined);
+    return (await Promise.all(asked)).filter((answer) => answer !== undefined);
   }
 
   /** By one of the workers: all serve the same configuration, or will in a moment. */
@@ -194,6 +227,8 @@ export class WorkerPool {
         ...start,
         workerId,
         loads: this.#loads,
+        caches: this.#caches,
+        traffic: this.#traffic,
         listen: this.#listen,
         debugMode: this.#debugMode,
       } satisfies WorkerStart,
@@ -240,6 +275,10 @@ export class WorkerPool {
       case 'metrics':
         this.#collecting.get(message.id)?.(message.snapshot);
         this.#collecting.delete(message.id);
+        return;
+      case 'runners':
+        this.#reporting.get(message.id)?.(message.report);
+        this.#reporting.delete(message.id);
         return;
       case 'health-reports':
         this.health.receive(message.reports);

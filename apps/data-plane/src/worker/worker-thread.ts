@@ -26,6 +26,11 @@ port.on('message', (message: ToWorker) => {
     case 'explain':
       send({ kind: 'explained', id: message.id, explained: worker.explain(message.question) });
       break;
+    case 'report-runners':
+      void worker
+        .reportRunners(message.withManagers)
+        .then((report) => send({ kind: 'runners', id: message.id, report }));
+      break;
     case 'health':
       worker.takeHealth(message.change);
       break;

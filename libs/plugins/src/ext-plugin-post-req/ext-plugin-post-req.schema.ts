@@ -1,5 +1,6 @@
 import type { PluginDefinition } from '@polygate/plugin-sdk';
-import { EXTERNAL_CALL_SCHEMA, type ExternalCallConf } from '../external-call.ts';
+import type { ExternalCallConf } from '../external-call.ts';
+import { EXTERNAL_CALL_SCHEMA } from '../external-call.schema.ts';
 
 /** Source: apisix/plugins/ext-plugin-post-req.lua. */
 export const definition: PluginDefinition<ExternalCallConf> = {

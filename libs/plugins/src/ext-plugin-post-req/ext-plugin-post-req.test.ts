@@ -15,11 +15,18 @@ describe('ext-plugin-post-req', () => {
     const source = { kind: 'service', id: '7', modifiedIndex: 42 };
     const run = await runPlugin(plugin, conf({ conf: plugins }), {}, { external, source });
     expect(run.reply).toBeUndefined();
-    expect(external.calls).toEqual([{ key: 'service#7#ext-plugin-post-req#42', plugins }]);
+    expect(external.calls).toEqual([
+      {
+        key: 'service#7#ext-plugin-post-req#42',
+        owner: 'service#7#ext-plugin-post-req',
+        plugins,
+        policy: {},
+      },
+    ]);
   });
 
   test('runs in the access phase', () => {
-    expect(Object.keys(plugin)).toEqual(['definition', 'prepare', 'access']);
+    expect(Object.keys(plugin)).toEqual(['definition', 'prepare', 'dispose', 'access']);
   });
 
   test('answers with what the runner stops the request with', async () => {

@@ -1,8 +1,9 @@
 import { definePlugin } from '@polygate/plugin-sdk';
-import { callExternal, prepareExternalCall } from '../external-call.ts';
+import { callForRequest, disposeExternalCall, prepareExternalCall } from '../external-call.ts';
 import { definition } from './ext-plugin-post-req.schema.ts';
 
 export default definePlugin(definition, {
   prepare: (conf, env) => prepareExternalCall(definition.name, conf, env),
-  access: callExternal,
+  dispose: disposeExternalCall,
+  access: callForRequest,
 });

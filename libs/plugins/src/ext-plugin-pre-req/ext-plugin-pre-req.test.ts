@@ -15,11 +15,18 @@ describe('ext-plugin-pre-req', () => {
     const source = { kind: 'service', id: '7', modifiedIndex: 42 };
     const run = await runPlugin(plugin, conf({ conf: plugins }), {}, { external, source });
     expect(run.reply).toBeUndefined();
-    expect(external.calls).toEqual([{ key: 'service#7#ext-plugin-pre-req#42', plugins }]);
+    expect(external.calls).toEqual([
+      {
+        key: 'service#7#ext-plugin-pre-req#42',
+        owner: 'service#7#ext-plugin-pre-req',
+        plugins,
+        policy: {},
+      },
+    ]);
   });
 
   test('runs in the rewrite phase', () => {
-    expect(Object.keys(plugin)).toEqual(['definition', 'prepare', 'rewrite']);
+    expect(Object.keys(plugin)).toEqual(['definition', 'prepare', 'dispose', 'rewrite']);
   });
 
   test('answers with what the runner stops the request with', async () => {

@@ -1,7 +1,8 @@
 import { ConfigError } from '@polygate/model';
 import type { PluginDefinition } from '@polygate/plugin-sdk';
 import { checkGroupConf } from './group-confs.ts';
-import { REDIS, REDIS_CLUSTER, REDIS_SENTINEL } from './redis-schema.ts';
+import { REDIS, REDIS_CLUSTER, REDIS_SENTINEL } from '../redis-schema.ts';
+import type { RedisConf } from '../redis-schema.ts';
 
 export interface LimitRuleConf {
   /** A number, or a text with variables that becomes one. */
@@ -12,7 +13,7 @@ export interface LimitRuleConf {
   readonly header_prefix?: string;
 }
 
-export interface LimitCountConf {
+export interface LimitCountConf extends RedisConf {
   readonly count?: number | string;
   /** Seconds. */
   readonly time_window?: number | string;
@@ -23,7 +24,6 @@ export interface LimitCountConf {
   readonly key_type: 'var' | 'var_combination' | 'constant';
   readonly rejected_code: number;
   readonly rejected_msg?: string;
-  readonly policy: 'local' | 'redis' | 'redis-cluster' | 'redis-sentinel';
   readonly allow_degradation: boolean;
   readonly show_limit_quota_header: boolean;
   /** Seconds; -1 for none. */
@@ -67,6 +67,14 @@ const PROPERTIES = {
   sync_interval: { type: 'number', default: NO_SYNC_INTERVAL },
 };
 
+/** What the confs of a group have to have alike. */
+const GROUP_FIELDS: Readonly<Record<LimitCountConf['policy'], readonly string[]>> = {
+  local: Object.keys(PROPERTIES),
+  redis: [PROPERTIES, REDIS.properties].flatMap(Object.keys),
+  'redis-cluster': [PROPERTIES, REDIS_CLUSTER.properties].flatMap(Object.keys),
+  'redis-sentinel': [PROPERTIES, REDIS_SENTINEL.properties].flatMap(Object.keys),
+};
+
 /** Source: apisix/plugins/limit-count.lua and limit-count/init.lua. */
 export const definition: PluginDefinition<LimitCountConf> = {
   name: 'limit-count',
@@ -96,17 +104,17 @@ export const definition: PluginDefinition<LimitCountConf> = {
       reset_header: { type: 'string', default: 'X-RateLimit-Reset' },
     },
   },
+  restate({ count, time_window: timeWindow, rules }, schemaError) {
+    const isBoth = rules !== undefined && (count !== undefined || timeWindow !== undefined);
+    return isBoth && schemaError.includes('value should match only one schema')
+      ? 'count/time_window and rules cannot be specified at the same time'
+      : schemaError;
+  },
   check(conf) {
     checkRules(conf);
     checkSyncInterval(conf);
-    if (conf.policy !== 'local') {
-      throw new ConfigError(`policy ${conf.policy} is not built yet: use local`);
-    }
-    if (conf.window_type !== 'fixed') {
-      throw new ConfigError(`window_type ${conf.window_type} is not built yet: use fixed`);
-    }
     // last, so that a conf that is refused for another reason does not stand for its group
-    if (conf.group !== undefined) checkGroupConf(conf.group, conf, Object.keys(PROPERTIES));
+    if (conf.group !== undefined) checkGroupConf(conf.group, conf, GROUP_FIELDS[conf.policy]);
   },
 };
 

@@ -1,14 +1,7 @@
-import type { RequestContext, Variables } from '@polygate/plugin-sdk';
-import { compileTemplate } from '../variable-template.ts';
+import type { RequestContext } from '@polygate/plugin-sdk';
+import { compileAmount, compileLimitKey, compileRuleKey } from '../limit-key.ts';
+import type { Amount, LimitProblem } from '../limit-key.ts';
 import type { LimitCountConf } from './limit-count.schema.ts';
-
-/** How many requests per window, or why that cannot be said. */
-type Amount = (vars: Variables) => number | LimitProblem;
-
-/** A limit that cannot be worked out; for the log. */
-export interface LimitProblem {
-  readonly problem: string;
-}
 
 export interface LimitRule {
   readonly count: Amount;
@@ -18,13 +11,19 @@ export interface LimitRule {
   readonly headers: QuotaHeaders;
 }
 
+/** A rule with what this request makes of it. */
+export interface Limit {
+  readonly count: number;
+  readonly windowSeconds: number;
+  readonly key: string;
+  readonly headers: QuotaHeaders;
+}
+
 export interface QuotaHeaders {
   readonly limit: string;
   readonly remaining: string;
   readonly reset: string;
 }
-
-const AMOUNT_MAX = Number.MAX_SAFE_INTEGER;
 
 export function compileLimitRules(conf: LimitCountConf, headers: QuotaHeaders): LimitRule[] {
   if (conf.rules !== undefined) {
@@ -40,51 +39,31 @@ export function compileLimitRules(conf: LimitCountConf, headers: QuotaHeaders): 
     {
       count: compileAmount(count),
       windowSeconds: compileAmount(timeWindow),
-      key: confKey(conf),
+      key: compileLimitKey(conf),
       headers,
     },
   ];
 }
 
-/** A key without any variable that has a value means that the rule does not apply. */
+/** The number keeps two rules apart whose keys come out alike. */
 function ruleKey(key: string, index: number): LimitRule['key'] {
-  const template = compileTemplate(key);
+  const resolve = compileRuleKey(key);
   return (ctx) => {
-    const { text, resolved } = template.resolve(ctx.vars);
-    // the number keeps two rules apart whose keys come out alike
-    return resolved === 0 ? undefined : `${index + 1}:${text}`;
+    const text = resolve(ctx);
+    return text === undefined ? undefined : `${index + 1}:${text}`;
   };
 }
 
-/** Without a value the client's address is the key, so that nobody goes uncounted. */
-function confKey({ key, key_type: keyType }: LimitCountConf): LimitRule['key'] {
-  if (keyType === 'constant') return () => key;
-  if (keyType === 'var') return ({ vars, client }) => vars.get(key) ?? client.address;
-  const template = compileTemplate(key);
-  return ({ vars, client }) => {
-    const { text, resolved } = template.resolve(vars);
-    return resolved === 0 ? client.address : text;
-  };
-}
-
-function compileAmount(amount: number | string): Amount {
-  if (typeof amount === 'number') return () => amount;
-  const template = compileTemplate(amount);
-  return (vars) => parseAmount(template.render(vars));
-}
-
-/** Source: resolve_var of limit-count/init.lua. */
-function parseAmount(text: string): number | LimitProblem {
-  const amount = text.trim() === '' ? Number.NaN : Number(text);
-  if (!Number.isFinite(amount)) return { problem: 'resolved value is not a number' };
-  if (amount <= 0) return { problem: `resolved value must be a positive number, got: ${amount}` };
-  if (!Number.isInteger(amount)) {
-    return { problem: `resolved value must be an integer, got: ${amount}` };
-  }
-  if (amount > AMOUNT_MAX) {
-    return { problem: `resolved value exceeds safe integer range (2^53-1), got: ${amount}` };
-  }
-  return amount;
+/** What a rule comes to for a request; undefined when it does not apply. */
+export function limitOf(ctx: RequestContext, rule: LimitRule): Limit | LimitProblem | undefined {
+  const key = rule.key(ctx);
+  if (key === undefined) return undefined;
+  // a rule that applies must count: a client's variable that is no number may not switch it off
+  const count = rule.count(ctx.vars);
+  if (typeof count !== 'number') return count;
+  const windowSeconds = rule.windowSeconds(ctx.vars);
+  if (typeof windowSeconds !== 'number') return windowSeconds;
+  return { count, windowSeconds, key, headers: rule.headers };
 }
 
 /** `X-RateLimit-Limit` with the prefix `a` is `X-a-RateLimit-Limit`. */

@@ -1,4 +1,4 @@
-import { definePlugin, type PublicApi } from '@polygate/plugin-sdk';
+import { definePlugin, type LocalReply, type PublicApi } from '@polygate/plugin-sdk';
 import { definition, type PublicApiConf } from './public-api.schema.ts';
 
 interface Prepared {
@@ -18,6 +18,14 @@ export default definePlugin<PublicApiConf, Prepared>(definition, {
     const { request } = ctx;
     const atPath = apis.get(uri ?? request.path);
     const api = atPath?.find(({ methods }) => methods.includes(request.method));
-    return api === undefined ? { status: 404 } : api.handle(ctx);
+    if (api === undefined) return { status: 404 };
+    const reply = api.handle(ctx);
+    return reply instanceof Promise ? reply.then(asJson) : asJson(reply);
   },
 });
+
+/** An object says what it is: apisix/api_router.lua. */
+function asJson(reply: LocalReply): LocalReply {
+  if (typeof reply.body !== 'object' || reply.body instanceof Uint8Array) return reply;
+  return { ...reply, headers: { 'Content-Type': 'application/json', ...reply.headers } };
+}

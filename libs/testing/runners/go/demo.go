@@ -1,11 +1,14 @@
 package main
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
 	"net/http"
+	"os"
 	"strconv"
+	"syscall"
 	"time"
 
 	pkgHTTP "github.com/apache/apisix-go-plugin-runner/pkg/http"
@@ -16,6 +19,7 @@ import (
 // Demo does what its conf says, so that a test can drive each ability of a runner.
 type Demo struct {
 	plugin.DefaultPlugin
+	name string
 }
 
 // DemoConf is the conf as JSON. Left out means: not done.
@@ -24,7 +28,7 @@ type DemoConf struct {
 	SetHeaders map[string]string `json:"set_headers"`
 	// Path replaces the path of the request.
 	Path string `json:"path"`
-	// SetArgs are set on the query.
+	// SetArgs are set on the query, or deleted where the value is empty.
 	SetArgs map[string]string `json:"set_args"`
 	// Vars are asked for; each goes to the request header "X-Var-<name>".
 	Vars []string `json:"vars"`
@@ -36,8 +40,16 @@ type DemoConf struct {
 	StopStatus  int               `json:"stop_status"`
 	StopHeaders map[string]string `json:"stop_headers"`
 	StopBody    string            `json:"stop_body"`
-	// SleepMs passes before anything else.
+	// StopBytes is the length of a body of "x" in place of StopBody.
+	StopBytes int `json:"stop_bytes"`
+	// EchoHeader is a request header whose value goes to X-Echo.
+	EchoHeader string `json:"echo_header"`
+	// SleepMs passes before anything else; then comes Kill, then Raise.
 	SleepMs int `json:"sleep_ms"`
+	// Kill ends the runner by SIGKILL.
+	Kill bool `json:"kill"`
+	// Raise is what the plugin panics with.
+	Raise string `json:"raise"`
 	// AppendBody goes to the end of the upstream's body, in the response phase.
 	AppendBody string `json:"append_body"`
 	// Status replaces the upstream's, in the response phase.
@@ -46,7 +58,7 @@ type DemoConf struct {
 
 // Name is what a route's conf calls this plugin.
 func (p *Demo) Name() string {
-	return "rewrite-demo"
+	return p.name
 }
 
 // ParseConf runs once per conf.
@@ -59,15 +71,9 @@ func (p *Demo) ParseConf(in []byte) (interface{}, error) {
 // RequestFilter runs before the upstream is called.
 func (p *Demo) RequestFilter(raw interface{}, w http.ResponseWriter, r pkgHTTP.Request) {
 	conf := raw.(DemoConf)
-	time.Sleep(time.Duration(conf.SleepMs) * time.Millisecond)
+	disturb(conf)
 	if conf.StopStatus > 0 {
-		for name, value := range conf.StopHeaders {
-			w.Header().Set(name, value)
-		}
-		w.WriteHeader(conf.StopStatus)
-		if _, err := w.Write([]byte(conf.StopBody)); err != nil {
-			log.Errorf("failed to write: %s", err)
-		}
+		stop(conf, w)
 		return
 	}
 	for _, name := range conf.Vars {
@@ -94,6 +100,7 @@ func (p *Demo) RequestFilter(raw interface{}, w http.ResponseWriter, r pkgHTTP.R
 // ResponseFilter runs when the upstream has answered.
 func (p *Demo) ResponseFilter(raw interface{}, w pkgHTTP.Response) {
 	conf := raw.(DemoConf)
+	disturb(conf)
 	for name, value := range conf.ResponseHeaders {
 		w.Header().Set(name, value)
 	}
@@ -113,7 +120,36 @@ func (p *Demo) ResponseFilter(raw interface{}, w pkgHTTP.Response) {
 	}
 }
 
+func disturb(conf DemoConf) {
+	time.Sleep(time.Duration(conf.SleepMs) * time.Millisecond)
+	if conf.Kill {
+		if err := syscall.Kill(os.Getpid(), syscall.SIGKILL); err != nil {
+			log.Errorf("failed to end: %s", err)
+		}
+	}
+	if conf.Raise != "" {
+		panic(conf.Raise)
+	}
+}
+
+func stop(conf DemoConf, w http.ResponseWriter) {
+	for name, value := range conf.StopHeaders {
+		w.Header().Set(name, value)
+	}
+	w.WriteHeader(conf.StopStatus)
+	body := []byte(conf.StopBody)
+	if conf.StopBytes > 0 {
+		body = bytes.Repeat([]byte("x"), conf.StopBytes)
+	}
+	if _, err := w.Write(body); err != nil {
+		log.Errorf("failed to write: %s", err)
+	}
+}
+
 func rewrite(conf DemoConf, r pkgHTTP.Request) {
+	if conf.EchoHeader != "" {
+		r.Header().Set("X-Echo", r.Header().Get(conf.EchoHeader))
+	}
 	for name, value := range conf.SetHeaders {
 		if value == "" {
 			r.Header().Del(name)
@@ -122,6 +158,10 @@ func rewrite(conf DemoConf, r pkgHTTP.Request) {
 		r.Header().Set(name, value)
 	}
 	for name, value := range conf.SetArgs {
+		if value == "" {
+			r.Args().Del(name)
+			continue
+		}
 		r.Args().Set(name, value)
 	}
 	for name, value := range conf.ResponseHeaders {

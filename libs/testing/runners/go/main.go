@@ -10,8 +10,10 @@ import (
 )
 
 func main() {
-	if err := plugin.RegisterPlugin(&Demo{}); err != nil {
-		log.Fatalf("failed to register the demo plugin: %s", err)
+	for _, name := range []string{"rewrite-demo", "second-demo"} {
+		if err := plugin.RegisterPlugin(&Demo{name: name}); err != nil {
+			log.Fatalf("failed to register %s: %s", name, err)
+		}
 	}
 	runner.Run(runner.RunnerConfig{LogLevel: zapcore.WarnLevel})
 }

@@ -1,9 +1,12 @@
 import { GatewayError, HeaderList } from '@polygate/plugin-sdk';
 import type {
+  AnswerObserver,
+  BodyObserver,
   ClientRequest,
   ClientResponse,
   ConsumerMatch,
   ContextKey,
+  LocalReply,
   Logger,
   MatchedResources,
   MatchedRoute,
@@ -54,7 +57,10 @@ export class MemoryContext implements RequestContext {
   consumer: ConsumerMatch | undefined;
   readonly vars: Variables;
   readonly attempts: UpstreamAttempt[] = [];
+  readonly skippedPlugins = new Set<string>();
   bytesSent = 0;
+  /** To be made to answers of the gateway's own. */
+  readonly replyChanges: ((reply: LocalReply) => LocalReply)[] = [];
   /** By the plugin; undefined: the route's. */
   chosenUpstream: UpstreamHandle | undefined;
   readonly bytesReceived: number;
@@ -109,6 +115,14 @@ export class MemoryContext implements RequestContext {
     this.chosenUpstream = upstream;
   }
 
+  skipPlugin(name: string): void {
+    this.skippedPlugins.add(name);
+  }
+
+  onReply(change: (reply: LocalReply) => LocalReply): void {
+    this.replyChanges.push(change);
+  }
+
   getResources(): MatchedResources {
     const none = { route: undefined, service: undefined, consumer: undefined };
     return { ...none, ...this.#init.resources };
@@ -124,6 +138,7 @@ export class MemoryContext implements RequestContext {
 }
 
 class MemoryRequest implements ClientRequest {
+  readonly observers: BodyObserver[] = [];
   method: string;
   readonly scheme: string;
   readonly host: string;
@@ -187,6 +202,10 @@ class MemoryRequest implements ClientRequest {
     this.#body = body;
   }
 
+  observeBody(observer: BodyObserver): void {
+    this.observers.push(observer);
+  }
+
   /** What the upstream gets. */
   get body(): Buffer | undefined {
     return this.#body;
@@ -194,11 +213,14 @@ class MemoryRequest implements ClientRequest {
 }
 
 class MemoryResponse implements ClientResponse {
+  readonly observers: AnswerObserver[] = [];
   status = 0;
   headers = new HeaderList();
   source: 'upstream' | 'gateway' = 'gateway';
   readonly early = new HeaderList();
   held = false;
+  /** In the `response` phase. */
+  body: Buffer = Buffer.alloc(0);
 
   clearContentLength(): void {
     this.headers.delete('Content-Length');
@@ -207,11 +229,25 @@ class MemoryResponse implements ClientResponse {
   holdBody(): void {
     this.held = true;
   }
+
+  observe(observer: AnswerObserver): void {
+    this.observers.push(observer);
+  }
+
+  readBody(bytesMax = BODY_BYTES_MAX): Promise<Buffer> {
+    if (this.body.length <= bytesMax) return Promise.resolve(this.body);
+    const message = `${this.body.length} bytes, ${bytesMax} allowed`;
+    return Promise.reject(new GatewayError('RESPONSE_BODY_TOO_LARGE', message));
+  }
+
+  setBody(body: Buffer): void {
+    this.body = body;
+  }
 }
 
 class MemoryVariables implements Variables {
   readonly #ctx: MemoryContext;
-  readonly #overrides: Map<string, string | undefined>;
+  readonly #overrides: Map<string, string | undefined | (() => string)>;
 
   constructor(ctx: MemoryContext, init: Readonly<Record<string, string>>) {
     this.#ctx = ctx;
@@ -219,7 +255,10 @@ class MemoryVariables implements Variables {
   }
 
   get(name: string): string | undefined {
-    if (this.#overrides.has(name)) return this.#overrides.get(name);
+    if (this.#overrides.has(name)) {
+      const value = this.#overrides.get(name);
+      return typeof value === 'function' ? value() : value;
+    }
     const { request, client } = this.#ctx;
     if (name.startsWith('http_')) return request.headers.get(name.slice(5).replaceAll('_', '-'));
     if (name.startsWith('arg_')) {
@@ -258,7 +297,7 @@ class MemoryVariables implements Variables {
     }
   }
 
-  set(name: string, value: string | undefined): void {
+  set(name: string, value: string | undefined | (() => string)): void {
     this.#overrides.set(name, value);
   }
 }

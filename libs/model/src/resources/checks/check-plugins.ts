@@ -13,6 +13,8 @@ export interface PluginSchemas {
   readonly consumerSchema?: JsonSchemaObject;
   readonly metadataSchema?: JsonSchemaObject;
   readonly type?: 'auth';
+  /** Puts what the schema says against a conf into other words, where APISIX does. */
+  restate?(conf: Readonly<Record<string, unknown>>, schemaError: string): string;
   /** What the schema cannot say. `plugins`: all that a conf may name. Throws ConfigError. */
   check?(conf: never, plugins: ReadonlyMap<string, PluginSchemas>): void;
   checkConsumer?(conf: never): void;
@@ -79,8 +81,11 @@ function checkConf(
 ): string | undefined {
   const forConsumer = holder === 'consumer' && plugin.consumerSchema !== undefined;
   const schema = forConsumer ? plugin.consumerSchema : withPluginMeta(plugin.schema);
+  const schemaError = schemaValidator(schema)(conf);
   const error =
-    schemaValidator(schema)(conf) ??
+    (schemaError === undefined
+      ? undefined
+      : (plugin.restate?.(conf, schemaError) ?? schemaError)) ??
     ownError(() =>
       forConsumer ? plugin.checkConsumer?.(conf as never) : plugin.check?.(conf as never, plugins),
     );

@@ -1,0 +1,35 @@
+import type { PluginDefinition } from '@polygate/plugin-sdk';
+
+export interface ProxyMirrorConf {
+  /** Scheme, name or address, and port. */
+  readonly host: string;
+  readonly path?: string;
+  readonly path_concat_mode: 'replace' | 'prefix';
+  /** Of the requests, up to 1. */
+  readonly sample_ratio: number;
+}
+
+/** Source: apisix/plugins/proxy-mirror.lua. */
+export const definition: PluginDefinition<ProxyMirrorConf> = {
+  name: 'proxy-mirror',
+  version: 0.1,
+  priority: 1010,
+  schema: {
+    type: 'object',
+    properties: {
+      host: {
+        type: 'string',
+        pattern: '^(http(s)?|grpc(s)?):\\/\\/([\\da-zA-Z.-]+|\\[[\\da-fA-F:]+\\])(:\\d+)?$',
+      },
+      path: { type: 'string', pattern: '^/[^?&]+$' },
+      path_concat_mode: {
+        type: 'string',
+        default: 'replace',
+        enum: ['replace', 'prefix'],
+        description: 'the concatenation mode for custom path',
+      },
+      sample_ratio: { type: 'number', minimum: 0.00001, maximum: 1, default: 1 },
+    },
+    required: ['host'],
+  },
+};

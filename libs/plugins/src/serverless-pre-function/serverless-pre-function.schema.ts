@@ -1,0 +1,3 @@
+import { serverlessDefinition } from './serverless-definition.ts';
+
+export const definition = serverlessDefinition('serverless-pre-function', 10000);

@@ -1,0 +1,20 @@
+import type { PluginEnvironment } from '@polygate/plugin-sdk';
+import { defineBatchedLogger, jsonEntries, jsonOfBatch } from '../batched-logger.ts';
+import type { LogSink } from '../log-batches.ts';
+import { sendOverUdp } from '../log-sink-socket.ts';
+import { definition, type UdpLoggerConf } from './udp-logger.schema.ts';
+
+/** Sends entries as datagrams, one a batch. */
+export default defineBatchedLogger<UdpLoggerConf, string>(definition, {
+  entryMaker: jsonEntries,
+  openSink,
+});
+
+function openSink(conf: UdpLoggerConf, { log }: PluginEnvironment): LogSink<string> {
+  return {
+    async send(entries) {
+      log.info(`sending a batch logs to ${conf.host}:${conf.port}`);
+      await sendOverUdp(conf, [jsonOfBatch(entries, conf)]);
+    },
+  };
+}
