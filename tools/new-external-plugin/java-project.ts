@@ -105,6 +105,7 @@ public class Application {
 const plugin = (name: string, type: string) => `package com.example.runner;
 
 import com.google.gson.Gson;
+import java.util.Locale;
 import org.apache.apisix.plugin.runner.HttpRequest;
 import org.apache.apisix.plugin.runner.HttpResponse;
 import org.apache.apisix.plugin.runner.filter.PluginFilter;
@@ -134,7 +135,8 @@ public class ${type} implements PluginFilter {
     if (conf == null || conf.header == null) {
       throw new IllegalArgumentException("${name}: header is missing");
     }
-    if (request.getHeader(conf.header) == null) {
+    // The SDK compares names letter by letter, and gateways send them in lower case.
+    if (request.getHeader(conf.header.toLowerCase(Locale.ROOT)) == null) {
       response.setStatusCode(conf.status);
       response.setBody("no " + conf.header);
     } else {

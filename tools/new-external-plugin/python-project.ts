@@ -23,8 +23,8 @@ export function pythonProject({ name, hasCheckPlugin }: ProjectNaming): Project 
 
 const RUNNER = 'git+https://github.com/apache/apisix-python-plugin-runner@0.2.0';
 
-const REQUIREMENTS = `# What the runner needs. It pins older versions, which newer Pythons cannot build; so it is
-# installed by itself, with --no-deps.
+const REQUIREMENTS = `# What the runner needs. Its own list has versions that newer
+# Pythons cannot build, so it is installed by itself, with --no-deps.
 a6pluginprotos==0.2.1
 minicache==0.0.1
 PyYAML==6.0.3
@@ -86,7 +86,8 @@ class ${pascalCase(name)}Plugin(PluginBase):
         """Runs with every request, as the runner has it."""
         try:
             parsed = json.loads(conf)
-            return {"header": str(parsed["header"]).lower(), "status": int(parsed.get("status", 401))}
+            status = int(parsed.get("status", 401))
+            return {"header": str(parsed["header"]).lower(), "status": status}
         except (ValueError, KeyError, TypeError, AttributeError):
             # The runner takes an exception for "go on"; filter refuses instead.
             return None

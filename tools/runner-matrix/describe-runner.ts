@@ -47,9 +47,9 @@ export function describeRunner(runner: MatrixRunner): void {
       { timeout: ROW_MS_MAX },
       async ([, name]) => {
         const { isWrittenLate: isLate, isWaitedFor } = rowOf(name);
-        if (isLate === true) await gateway.put({ [routeOf(name)]: pluginsOf(runner, rowOf(name)) });
+        if (isLate === true) await gateway.put(routesOfRow(runner, name));
         await check(name);
-        if (isLate === true) await gateway.remove(routeOf(name));
+        if (isLate === true) await gateway.remove(Object.keys(routesOfRow(runner, name)));
         const isThere = (await fetch(`${gateway.url}/${PLAIN}`)).status === 200;
         if (!isThere && isWaitedFor !== true) await gateway.restartRunner();
         await gateway.until(`/${PLAIN}`, ({ status }) => status === 200);
@@ -74,14 +74,20 @@ function routeOf(name: string): string {
 }
 
 function routesOf(runner: MatrixRunner): Record<string, object> {
-  const routes: Record<string, object> = { [PLAIN]: pluginsOf(runner, { conf: [{}] }) };
-  for (const [name, row] of Object.entries(ROWS) as [RowName, Row][]) {
-    if (row.isWrittenLate !== true) routes[routeOf(name)] = pluginsOf(runner, row);
-    for (const [end, conf] of Object.entries(row.moreRoutes ?? {})) {
-      routes[`${routeOf(name)}-${end}`] = pluginsOf(runner, { ...row, conf });
-    }
-  }
-  return routes;
+  const names = (Object.keys(ROWS) as RowName[]).filter(
+    (name) => (ROWS[name] as Row).isWrittenLate !== true,
+  );
+  const plain = { [PLAIN]: pluginsOf(runner, { conf: [{}] }) };
+  return Object.assign(plain, ...names.map((name) => routesOfRow(runner, name))) as typeof plain;
+}
+
+function routesOfRow(runner: MatrixRunner, name: RowName): Record<string, object> {
+  const row: Row = ROWS[name];
+  const more = Object.entries(row.moreRoutes ?? {}).map(([end, conf]): [string, object] => [
+    `${routeOf(name)}-${end}`,
+    pluginsOf(runner, { ...row, conf }),
+  ]);
+  return { [routeOf(name)]: pluginsOf(runner, row), ...Object.fromEntries(more) };
 }
 
 function pluginsOf(

@@ -69,10 +69,12 @@ export class MatrixGateway {
     await this.until(`/${marker}`, ({ status }) => status === 200);
   }
 
-  /** Removes a route and waits until it is gone. */
-  async remove(id: string): Promise<void> {
-    await this.admin('DELETE', `/routes/${id}`);
-    await this.until(`/${id}`, ({ status }) => status === 404);
+  /** Removes routes and waits until they are gone. */
+  async remove(ids: readonly string[]): Promise<void> {
+    for (const id of ids) {
+      await this.admin('DELETE', `/routes/${id}`);
+      await this.until(`/${id}`, ({ status }) => status === 404);
+    }
   }
 
   admin(method: string, pathname: string, body?: object): Promise<Response> {

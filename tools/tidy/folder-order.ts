@@ -7,7 +7,7 @@ const ROOM_ROOT = 'apps/data-plane/src';
 const ORDER: readonly (readonly string[])[] = [
   ['http1', 'sockets', 'dns', 'tls', 'access-log', 'routing', 'upstream', 'state', 'metrics'],
   ['request'],
-  ['pipeline', 'runner', 'control', 'health'],
+  ['pipeline', 'runner', 'control', 'discovery', 'health'],
   ['proxy', 'config'],
   ['explain'],
   ['server'],

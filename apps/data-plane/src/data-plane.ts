@@ -197,7 +197,7 @@ class RunningDataPlane implements DataPlane {
   isReady(): boolean {
     const isGiven =
       this.#options.config.configProvider !== 'memory' || this.appliedRevision() > EMPTY_REVISION;
-    return this.#pool.isServing && isGiven;
+    return this.#pool.isServing && isGiven && this.#pool.discovery.isReady;
   }
 
   appliedRevision(): number {
@@ -349,6 +349,7 @@ class RunningDataPlane implements DataPlane {
       items: () => this.#state.written(),
       plugins: () => [...this.#definitions().values()],
       checkedNodes: (item) => this.#pool.health.targetsOf(item),
+      registry: (type) => this.#pool.discovery.source(type),
       reloadPlugins: () => {
         const { plugins, pluginAttr } = reloadPluginList(config.file);
         this.#takePlugins(plugins, pluginAttr);

@@ -61,7 +61,7 @@ test('node-status counts the connections of all workers', async () => {
   expect(Number(status.active)).toBeGreaterThanOrEqual(1);
 });
 
-test('entries that wait are sent when a route changes, after an outage, and when the process stops', async () => {
+test('entries that wait are sent on a change, after an outage, and at the end of the process', async () => {
   await gateway.put('/routes/l', route({}));
   await gateway.get('/logged?n=1');
   await gateway.put(

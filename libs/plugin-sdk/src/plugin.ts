@@ -49,6 +49,8 @@ export interface ConfSource {
   readonly id: string;
   /** Store revision of its last change. */
   readonly modifiedIndex: number;
+  /** Secrets of it were fetched: its content may change while `modifiedIndex` stays. */
+  readonly hasSecrets?: true;
 }
 
 /** What a plugin is given when a conf is prepared. */

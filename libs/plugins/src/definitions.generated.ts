@@ -54,6 +54,7 @@ import { definition as responseRewriteDefinition } from './response-rewrite/resp
 import { definition as serverInfoDefinition } from './server-info/server-info.schema.ts';
 import { definition as serverlessPostFunctionDefinition } from './serverless-post-function/serverless-post-function.schema.ts';
 import { definition as serverlessPreFunctionDefinition } from './serverless-pre-function/serverless-pre-function.schema.ts';
+import { definition as splunkHecLoggingDefinition } from './splunk-hec-logging/splunk-hec-logging.schema.ts';
 import { definition as syslogDefinition } from './syslog/syslog.schema.ts';
 import { definition as tcpLoggerDefinition } from './tcp-logger/tcp-logger.schema.ts';
 import { definition as tencentCloudClsDefinition } from './tencent-cloud-cls/tencent-cloud-cls.schema.ts';
@@ -118,6 +119,7 @@ export const definitions: readonly PluginDefinition[] = [
   serverInfoDefinition,
   serverlessPostFunctionDefinition,
   serverlessPreFunctionDefinition,
+  splunkHecLoggingDefinition,
   syslogDefinition,
   tcpLoggerDefinition,
   tencentCloudClsDefinition,

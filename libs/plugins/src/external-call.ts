@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { GatewayError } from '@polygate/plugin-sdk';
 import type {
   ExternalCallPolicy,
@@ -29,7 +30,8 @@ const RUNNER_FAILED_STATUS = 503;
 
 /**
  * The key is `<conf type>#<conf id>#<plugin name>#<conf version>`: a runner keeps one token per
- * key, so pre-req and post-req of one route do not share one.
+ * key, so pre-req and post-req of one route do not share one. Where secrets are in it, what they are now
+ * is part of the version.
  */
 export function prepareExternalCall(
   name: string,
@@ -37,17 +39,22 @@ export function prepareExternalCall(
   { source, external }: PluginEnvironment,
 ): ExternalCall {
   const owner = `${source.kind}#${source.id}#${name}`;
+  const plugins = conf.conf ?? [];
   return {
     calls: external.prepare({
-      key: `${owner}#${source.modifiedIndex}`,
+      key: `${owner}#${source.modifiedIndex}${source.hasSecrets ? digestOf(plugins) : ''}`,
       owner,
-      plugins: conf.conf ?? [],
+      plugins,
       policy: policyOf(conf.failure_policy ?? {}),
     }),
     allowDegradation: conf.allow_degradation,
     allowed: new Set(conf.failure_policy?.allow),
     status: conf.failure_policy?.status ?? RUNNER_FAILED_STATUS,
   };
+}
+
+function digestOf(plugins: readonly ExternalPluginConf[]): string {
+  return `.${createHash('sha256').update(JSON.stringify(plugins)).digest('hex').slice(0, 16)}`;
 }
 
 function policyOf(written: FailurePolicyConf): ExternalCallPolicy {

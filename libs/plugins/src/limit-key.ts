@@ -45,9 +45,9 @@ export function compileRuleKey(key: string): (ctx: RequestContext) => string | u
 }
 
 /**
- * What a conf's keys begin with, as `/apisix/routes/1:2271558127:`. Every conf counts for itself, and begins
- * anew when it is changed (but not when something else of its route is): hence a checksum of the conf, not
- * the revision.
+ * What a conf's keys begin with, as `/apisix/routes/1:2271558127:`. Every conf counts for itself,
+ * and begins anew when it is changed (but not when something else of its route is): hence a
+ * checksum of the conf, not the revision.
  */
 export function counterPrefix(conf: object, { kind, id }: ConfSource): string {
   return `/apisix/${kind}s/${id}:${crc32(stableJson(conf))}:`;
@@ -87,7 +87,9 @@ export function inTurn<T>(
   return undefined;
 }
 
-/** A text may have variables. Source: resolve_var of limit-count/init.lua and limit-conn/init.lua. */
+/**
+ * A text may have variables. Source: resolve_var of limit-count/init.lua and limit-conn/init.lua.
+ */
 export function compileAmount(
   amount: number | string,
   { mayBeZero = false }: { readonly mayBeZero?: boolean } = {},

@@ -68,7 +68,7 @@ test('a conf that is prepared anew without a change goes on with what the old on
   expect(sinks[1]?.batches).toEqual([['c']]);
 });
 
-test('while the sink is down nothing is lost up to the bound, then entries are counted as dropped', async () => {
+test('with the sink down nothing is lost up to the bound, then entries are counted as dropped', async () => {
   const batches = new LogBatches();
   const { env, log, metrics } = environment({ max_pending_entries: 5 });
   const sink = new TestSink();

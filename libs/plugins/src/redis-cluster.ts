@@ -13,9 +13,9 @@ const ASKED_MAX = 8;
 const LOAD_MS_MIN = 200;
 
 /**
- * Commands of one key each, sent to the node that has the key's slot. The map of slots is asked of all known
- * nodes at once (the first answer counts) when there is none, when a node sends elsewhere, and when one
- * cannot be reached, which is how a failover is noticed.
+ * Commands of one key each, sent to the node that has the key's slot. The map of slots is asked of
+ * all known nodes at once (the first answer counts) when there is none, when a node sends
+ * elsewhere, and when one cannot be reached, which is how a failover is noticed.
  */
 export class RedisCluster implements RedisClient {
   readonly #access: RedisAccess;
@@ -135,7 +135,9 @@ export class RedisCluster implements RedisClient {
   }
 }
 
-/** `[[first, last, [host, port, …], …], …]`, as CLUSTER SLOTS has it; the first node is the master. */
+/**
+ * `[[first, last, [host, port, …], …], …]`, as CLUSTER SLOTS has it; the first node is the master.
+ */
 function slotsOf(reply: RedisReply, askedHost: string): (string | undefined)[] {
   const slots = new Array<string | undefined>(SLOTS).fill(undefined);
   for (const range of listOf(reply)) {
@@ -156,7 +158,10 @@ function listOf(reply: RedisReply | undefined): readonly RedisReply[] {
   return reply as readonly RedisReply[];
 }
 
-/** `MOVED 3999 127.0.0.1:6381`, `ASK 3999 127.0.0.1:6381`; without a host it is the one that was asked. */
+/**
+ * `MOVED 3999 127.0.0.1:6381`, `ASK 3999 127.0.0.1:6381`; without a host it is the one that was
+ * asked.
+ */
 function redirectOf(error: unknown, node: string): { node: string; isAsking: boolean } | undefined {
   if (!(error instanceof RedisReplyError)) return undefined;
   if (error.code !== 'MOVED' && error.code !== 'ASK') return undefined;
@@ -180,7 +185,10 @@ export function addressOf(name: string): RedisAddress {
   return { host: name.slice(0, colon).replace(/^\[(.*)\]$/, '$1'), port };
 }
 
-/** Source: the specification of Redis Cluster: CRC-16/XMODEM, of what is in the first braces, if anything. */
+/**
+ * Source: the specification of Redis Cluster: CRC-16/XMODEM, of what is in the first braces, if
+ * anything.
+ */
 export function slotOf(key: string): number {
   const open = key.indexOf('{');
   const close = open === -1 ? -1 : key.indexOf('}', open + 1);

@@ -40,9 +40,9 @@ const PENDING_MAX = 4096;
 export class RedisConnectError extends Error {}
 
 /**
- * One connection to one server. Commands are sent at once, in order, and those of one turn of the event loop
- * in one write (pipelining). When an answer does not come in time the connection is given up with all that
- * wait on it: what comes later could not be told apart.
+ * One connection to one server. Commands are sent at once, in order, and those of one turn of the
+ * event loop in one write (pipelining). When an answer does not come in time the connection is
+ * given up with all that wait on it: what comes later could not be told apart.
  */
 export class RedisConnection {
   readonly #socket: Socket;

@@ -1,7 +1,10 @@
 /** What Redis answers; null is its nil. */
 export type RedisReply = string | number | null | RedisReplyError | readonly RedisReply[];
 
-/** An answer of Redis that is an error; the message is Redis's own, as `NOSCRIPT No matching script.` */
+/**
+ * An answer of Redis that is an error; the message is Redis's own, as `NOSCRIPT No matching
+ * script.`
+ */
 export class RedisReplyError extends Error {
   /** The first word of the message. */
   readonly code: string;
@@ -21,12 +24,18 @@ const EMPTY: Buffer = Buffer.alloc(0);
 
 const INCOMPLETE = Symbol('incomplete');
 
-/** Takes the bytes of a connection apart: RESP2, which every Redis speaks until it is asked for another. */
+/**
+ * Takes the bytes of a connection apart: RESP2, which every Redis speaks until it is asked for
+ * another.
+ */
 export class RedisReplyReader {
   #bytes = EMPTY;
   #at = 0;
 
-  /** The replies that are complete by now. Throws on bytes that are no RESP, and on too many of them. */
+  /**
+   * The replies that are complete by now. Throws on bytes that are no RESP, and on too many of
+   * them.
+   */
   push(chunk: Buffer): RedisReply[] {
     this.#bytes = this.#bytes.length === 0 ? chunk : Buffer.concat([this.#bytes, chunk]);
     const replies: RedisReply[] = [];

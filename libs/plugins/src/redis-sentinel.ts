@@ -22,14 +22,17 @@ const ATTEMPTS = 2;
 const REST_MS = 500;
 
 /**
- * The server that the sentinels name. They are asked, all at once, when there is no server yet, when it cannot
- * be reached, and when it says that it is not the master any more.
+ * The server that the sentinels name. They are asked, all at once, when there is no server yet,
+ * when it cannot be reached, and when it says that it is not the master any more.
  */
 export class RedisSentinel implements RedisClient {
   readonly #options: SentinelOptions;
   /** To be used, until it fails. */
   #server: RedisServer | undefined;
-  /** The one before as well: while the sentinels name it still, what it knows of its failures counts. */
+  /**
+   * The one before as well: while the sentinels name it still, what it knows of its failures
+   * counts.
+   */
   #latest: { readonly name: string; readonly server: RedisServer } | undefined;
   #failure: { readonly reason: string; readonly untilMs: number } | undefined;
   #resolving: Promise<RedisServer> | undefined;

@@ -6,8 +6,9 @@ const BACK_OFF_MS_MIN = 50;
 const BACK_OFF_MS_MAX = 1000;
 
 /**
- * One server, by one connection that is made when it is needed. After a failure commands fail at once, with
- * the same reason, for 50 ms, doubling up to a second: requests must not queue up before a dead server.
+ * One server, by one connection that is made when it is needed. After a failure commands fail at
+ * once, with the same reason, for 50 ms, doubling up to a second: requests must not queue up before
+ * a dead server.
  */
 export class RedisServer {
   readonly #address: RedisAddress;

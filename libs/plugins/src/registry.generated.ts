@@ -57,6 +57,7 @@ export const loaders: Readonly<Record<string, Loader>> = {
   'serverless-post-function': () =>
     import('./serverless-post-function/serverless-post-function.ts'),
   'serverless-pre-function': () => import('./serverless-pre-function/serverless-pre-function.ts'),
+  'splunk-hec-logging': () => import('./splunk-hec-logging/splunk-hec-logging.ts'),
   syslog: () => import('./syslog/syslog.ts'),
   'tcp-logger': () => import('./tcp-logger/tcp-logger.ts'),
   'tencent-cloud-cls': () => import('./tencent-cloud-cls/tencent-cloud-cls.ts'),

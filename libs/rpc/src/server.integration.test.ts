@@ -36,7 +36,20 @@ function tempDirectory(): string {
 
 const runners: ListRunnersResponse = {
   runners: [
-    { name: 'r', state: RunnerState.READY, pid: 7, restarts: 1, lastError: '', callsInFlight: 2 },
+    {
+      name: 'r',
+      state: RunnerState.READY,
+      generation: 1,
+      plugins: ['say'],
+      instances: [],
+      callsInFlight: 2,
+      callsWaiting: 0,
+      confsHeld: 3,
+      confTokens: 3,
+      recentRestarts: [{ atMs: 1700000000000, index: 0, generation: 1, reason: 'exit code 1' }],
+      pluginCalls: [],
+      lastLines: [],
+    },
   ],
 };
 
@@ -60,6 +73,9 @@ const echo: RunnerServiceServer = {
     call.on('end', () => call.end());
   },
   listRunners: (_call, callback) => callback(null, runners),
+  restartRunner: (_call, callback) => callback(null, { generation: 2 }),
+  watchRunnerLog: (call) => call.end(),
+  recordCalls: (call) => call.end(),
 };
 
 async function start(options: Partial<GrpcServerOptions> = {}): Promise<GrpcServer> {

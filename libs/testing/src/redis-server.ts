@@ -34,8 +34,8 @@ export interface RedisTestServer {
 const START_MS_MAX = 20_000;
 
 /**
- * Whether redis-server and redis-cli can be run here. Without them a suite is skipped with a line on stderr; in
- * CI this throws instead, so that nothing is skipped unseen.
+ * Whether redis-server and redis-cli can be run here. Without them a suite is skipped with a line
+ * on stderr; in CI this throws instead, so that nothing is skipped unseen.
  */
 export function hasRedis(): boolean {
   const found = ['redis-server', 'redis-cli'].every(

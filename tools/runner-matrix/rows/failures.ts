@@ -27,6 +27,18 @@ export const ROWS_OF_FAILURES = {
     isAlone: true,
     isWrittenLate: true,
   },
+  // JavaScript's ends by a conf that it cannot read, which it gets ahead of all calls
+  'serves other routes while the conf of one is bad': {
+    conf: [{}],
+    moreRoutes: { bad: [{ name: 'rewrite-demo', value: '{"path":' }] },
+    ask: async (url, gateway) => {
+      await gateway.until(new URL(url).pathname, ({ status }) => status === 200);
+      return ask(url);
+    },
+    outcome: { status: 200, isFromUpstream: true },
+    isAlone: true,
+    isWrittenLate: true,
+  },
   'lets no request pass a plugin that throws': {
     conf: [{ raise: 'no database' }],
     ask,

@@ -7,6 +7,8 @@ export interface ConfigItem {
   readonly value: unknown;
   readonly createdIndex: number;
   readonly modifiedIndex: number;
+  /** References in it were resolved: its content may change while `modifiedIndex` stays. */
+  readonly hasSecrets?: true;
 }
 
 /** What changed since the last update. Applied as a whole or not at all. */

@@ -184,7 +184,10 @@ export class ConfigState {
     }
     const { key, createdIndex, modifiedIndex } = item;
     const resolved = this.#resolveReferences({ kind, key, value });
-    const served: ConfigItem = { kind, id, value: resolved, createdIndex, modifiedIndex };
+    const served: ConfigItem = {
+      ...{ kind, id, value: resolved, createdIndex, modifiedIndex },
+      ...(resolved !== value && { hasSecrets: true as const }),
+    };
     this.#written.set(served, value);
     return served;
   }

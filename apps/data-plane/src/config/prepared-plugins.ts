@@ -118,11 +118,14 @@ export class PreparedPlugins {
     const known = ofItem.get(name);
     if (known !== undefined) return known;
 
-    const { logFor, node: _node, ...shared } = this.#environment;
-    const { id, kind, modifiedIndex } = item;
+    const { logFor, ...shared } = this.#environment;
+    const { id, kind, modifiedIndex, hasSecrets } = item;
     const prepared = preparePlugin(plugin, conf, {
       ...shared,
-      source: { kind: SOURCE_KIND[kind] ?? kind, id, modifiedIndex },
+      source: {
+        ...{ kind: SOURCE_KIND[kind] ?? kind, id, modifiedIndex },
+        ...(hasSecrets && { hasSecrets }),
+      },
       attr: this.#attr[name] ?? {},
       metadata: this.#metadataOf(name),
       metadataOf: this.#metadataOf,

@@ -1,5 +1,6 @@
 import type { PluginDefinition } from '@polygate/plugin-sdk';
 import type { ConfigItem } from '../config/config-item.ts';
+import type { ServiceSource } from '../discovery/service-source.ts';
 import type { RunnersReport } from '../runner/runners-report.ts';
 import type { CheckedNode } from './health-checks.ts';
 
@@ -13,6 +14,8 @@ export interface ControlView {
   readonly source: ConfigSource;
   /** Nodes that the health checks of this object know of; none before it was first used. */
   checkedNodes(item: ConfigItem): readonly CheckedNode[];
+  /** A configured registry. */
+  registry(type: string): Pick<ServiceSource, 'dump' | 'showDumpFile'> | undefined;
   /** Reads the lists of the configuration file anew. Throws when it cannot be read. */
   reloadPlugins(): void;
   /** Of the main thread; the workers' heaps are not touched. */

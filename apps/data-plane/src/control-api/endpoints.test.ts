@@ -22,6 +22,7 @@ function viewOf(parts: Partial<ControlView> = {}): ControlView {
     checkedNodes: () => [],
     reloadPlugins: () => undefined,
     collectGarbage: () => Promise.resolve(),
+    registry: () => undefined,
     runners: () => Promise.resolve([]),
     serverInfo: () => info,
     ...parts,

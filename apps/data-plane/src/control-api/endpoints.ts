@@ -67,6 +67,11 @@ const ENDPOINTS: readonly Endpoint[] = [
     answer: (view) =>
       view.runners().then((reports) => ({ status: 200, body: showRunners(reports) })),
   },
+  {
+    method: 'GET',
+    path: '/v1/discovery/*',
+    answer: (view, [, type = '', what, ...more]) => discovery(view, type, more.length ? '' : what),
+  },
   { method: 'PUT', path: '/v1/plugins/reload', answer: (view) => reloadPlugins(view) },
   {
     method: 'GET',
@@ -130,6 +135,13 @@ function oneMetadata(view: ControlView, name: string): LocalReply {
   return item === undefined
     ? missing(`plugin metadata[${name}] not found`)
     : { status: 200, body: withId(item) };
+}
+
+/** apisix/control/v1.lua: what a registry has to show is its own business. */
+function discovery(view: ControlView, type: string, what: string | undefined): LocalReply {
+  if (what === 'show_dump_file') return view.registry(type)?.showDumpFile?.() ?? NOT_FOUND;
+  const dump = what === 'dump' ? view.registry(type)?.dump?.() : undefined;
+  return dump === undefined ? NOT_FOUND : { status: 200, body: dump };
 }
 
 function reloadPlugins(view: ControlView): LocalReply {

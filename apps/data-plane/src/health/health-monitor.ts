@@ -22,6 +22,8 @@ export interface HealthMonitorOptions {
   readonly log: Pick<Logger, 'warn'>;
   /** Of nodes that are names; undefined: the system's. */
   readonly lookup?: LookupFunction | undefined;
+  /** The same with its nodes, where a registry has them. */
+  readonly withNodes?: ((resource: UpstreamResource) => UpstreamResource) | undefined;
 }
 
 /** What the monitor knows of one upstream that has been used. */
@@ -41,6 +43,8 @@ export class HealthMonitor {
   /** Upstreams with checks and nodes, by key. */
   readonly #resources = new Map<string, UpstreamResource>();
   readonly #entries = new Map<string, Entry>();
+  /** Those whose nodes come from a registry, as they are written. */
+  readonly #discovered = new Map<string, UpstreamResource>();
   #timer: NodeJS.Timeout | undefined;
   #post: (change: HealthChange) => void = () => undefined;
 
@@ -55,12 +59,22 @@ export class HealthMonitor {
 
   /** Before the workers get the update. */
   apply(update: ConfigUpdate): void {
-    if (update.reset && this.#resources.size > 0) {
+    if (update.reset && this.#resources.size + this.#discovered.size > 0) {
       const keys = new Set(update.puts.map(keyOf));
-      for (const key of this.#resources.keys()) if (!keys.has(key)) this.#put(key, undefined);
+      const known = [...this.#resources.keys(), ...this.#discovered.keys()];
+      for (const key of known) if (!keys.has(key)) this.#put(key, undefined);
     }
     for (const { kind, id } of update.deletes) this.#put(`${kind}/${id}`, undefined);
     for (const item of update.puts) this.#put(keyOf(item), upstreamIn(item));
+  }
+
+  /** Nodes in registries have changed. Before the workers hear of it. */
+  refreshDiscovered(type: string, name: string): void {
+    for (const [key, resource] of this.#discovered) {
+      if (resource.service_name === name && resource.discovery_type === type) {
+        this.#put(key, resource);
+      }
+    }
   }
 
   receive({ used, reports }: HealthReports): void {
@@ -104,7 +118,11 @@ export class HealthMonitor {
     this.#resources.clear();
   }
 
-  #put(key: string, resource: UpstreamResource | undefined): void {
+  #put(key: string, written: UpstreamResource | undefined): void {
+    const isDiscovered = written?.service_name !== undefined && checksOf(written) !== undefined;
+    if (isDiscovered) this.#discovered.set(key, written);
+    else this.#discovered.delete(key);
+    const resource = isDiscovered ? this.#options.withNodes?.(written) : written;
     if (resource === undefined || checksOf(resource) === undefined || isEmpty(resource)) {
       this.#resources.delete(key);
       this.#retire(key);

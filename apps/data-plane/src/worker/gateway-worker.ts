@@ -8,6 +8,8 @@ import { SnapshotBuilder } from '../config/snapshot-builder.ts';
 import type { CompileFailure } from '../config/snapshot-builder.ts';
 import { SnapshotHolder } from '../config/snapshot-holder.ts';
 import { NameResolver } from '../dns/name-resolver.ts';
+import type { ServiceChange, ServiceWishes } from '../discovery/discovery-messages.ts';
+import { WorkerServices } from '../discovery/worker-services.ts';
 import type { ExplainQuestion } from '../explain/question.ts';
 import type { HealthChange, HealthReports } from '../health/health-messages.ts';
 import { WorkerHealth } from '../health/worker-health.ts';
@@ -48,6 +50,8 @@ export interface GatewayWorker {
   reportRunners(withManagers: boolean): Promise<RunnersReport>;
   /** What health checks found out. */
   takeHealth(change: HealthChange): void;
+  /** What a registry told of. */
+  takeService(change: ServiceChange): void;
   setDebugMode(on: boolean): void;
   reopenLogs(): void;
   stop(graceMs: number): Promise<void>;
@@ -55,7 +59,10 @@ export interface GatewayWorker {
 
 export async function createGatewayWorker(
   start: WorkerStart,
-  onHealth: (reports: HealthReports) => void,
+  tell: {
+    readonly onHealth: (reports: HealthReports) => void;
+    readonly onServices: (wishes: ServiceWishes) => void;
+  },
 ): Promise<GatewayWorker> {
   const { config } = start;
   const logs = openWorkerLogs(start);
@@ -69,8 +76,17 @@ export async function createGatewayWorker(
   const deadlines = new Deadlines();
   const transport = createTransport(config, deadlines, new NameResolver(config.dns));
   const holder = new SnapshotHolder((error) => log.error(`dispose failed: ${String(error)}`));
-  const health = new WorkerHealth(onHealth, log);
-  const builder = createBuilder(start, { health, metrics, shared, runnerCalls, counts, log });
+  const health = new WorkerHealth(tell.onHealth, log);
+  const services = new WorkerServices(tell.onServices);
+  const builder = createBuilder(start, {
+    health,
+    services,
+    metrics,
+    shared,
+    runnerCalls,
+    counts,
+    log,
+  });
   const gateway: Gateway = {
     ...gatewaySettings(start),
     holder,
@@ -105,6 +121,7 @@ export async function createGatewayWorker(
     reportRunners: (withManagers) => runnerCalls.report(withManagers),
     reopenLogs: () => logs.reopen(),
     takeHealth: (change) => health.take(change),
+    takeService: (change) => services.take(change),
     setDebugMode: (on) => void (gateway.debugMode = on),
     async stop(graceMs) {
       const endMs = performance.now() + graceMs;
@@ -123,6 +140,7 @@ function createBuilder(
   start: WorkerStart,
   parts: {
     readonly health: WorkerHealth;
+    readonly services: WorkerServices;
     readonly metrics: WorkerMetrics;
     readonly shared: SharedCounters;
     readonly counts: TrafficCounts;
@@ -131,7 +149,7 @@ function createBuilder(
   },
 ): SnapshotBuilder {
   const { config } = start;
-  const { health, log } = parts;
+  const { health, services, log } = parts;
   return new SnapshotBuilder({
     routerMode: config.routerHttp,
     tls: builderTls(config, start.tlsSecrets),
@@ -139,6 +157,7 @@ function createBuilder(
       loads: new NodeLoads(start.loads, start.workerId),
       healthOf: (key, resource) =>
         config.upstreamHealthchecks ? health.of(key, resource) : undefined,
+      serviceOf: (resource) => services.of(resource),
     },
     log,
     environment: {

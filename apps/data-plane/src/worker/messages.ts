@@ -1,6 +1,7 @@
 import type { GatewayConfig } from '@polygate/chassis';
 import type { ConfigUpdate } from '../config/config-item.ts';
 import type { CompileFailure } from '../config/snapshot-builder.ts';
+import type { ServiceChange, ServiceWishes } from '../discovery/discovery-messages.ts';
 import type { ExplainQuestion } from '../explain/question.ts';
 import type { HealthChange, HealthReports } from '../health/health-messages.ts';
 import type { MetricSnapshot } from '../metrics/metric-snapshot.ts';
@@ -41,6 +42,8 @@ export type ToWorker =
   | { readonly kind: 'report-runners'; readonly id: number; readonly withManagers: boolean }
   /** Health checks found something out. */
   | { readonly kind: 'health'; readonly change: HealthChange }
+  /** A registry told of a service. */
+  | { readonly kind: 'service'; readonly change: ServiceChange }
   /** Whether answers name the plugins that ran. */
   | { readonly kind: 'debug-mode'; readonly on: boolean }
   /** Log files were renamed: go on in new ones. */
@@ -61,5 +64,6 @@ export type FromWorker =
   | { readonly kind: 'listening'; readonly listen: readonly Listener[] }
   | { readonly kind: 'metrics'; readonly id: number; readonly snapshot: MetricSnapshot }
   | { readonly kind: 'health-reports'; readonly reports: HealthReports }
+  | { readonly kind: 'services'; readonly wishes: ServiceWishes }
   | { readonly kind: 'runners'; readonly id: number; readonly report: RunnersReport }
   | { readonly kind: 'explained'; readonly id: number; readonly explained: Explained };

@@ -2,6 +2,7 @@ import { Worker } from 'node:worker_threads';
 import type { Logger } from '@polygate/chassis';
 import type { ConfigUpdate } from '../config/config-item.ts';
 import type { CompileFailure } from '../config/snapshot-builder.ts';
+import { Discovery } from '../discovery/discovery.ts';
 import { NameResolver } from '../dns/name-resolver.ts';
 import type { ExplainQuestion } from '../explain/question.ts';
 import { HealthMonitor } from '../health/health-monitor.ts';
@@ -51,6 +52,8 @@ export interface WorkerPoolOptions {
 export class WorkerPool {
   /** Checks the nodes for all workers. */
   readonly health: HealthMonitor;
+  /** Asks registries for all workers. */
+  readonly discovery: Discovery;
   readonly #options: WorkerPoolOptions;
   readonly #members = new Map<number, Member>();
   readonly #collecting = new Map<number, (snapshot: MetricSnapshot) => void>();
@@ -74,9 +77,27 @@ export class WorkerPool {
     this.#traffic = allocateTrafficCounts(options.workers);
     const { config } = options.start;
     this.#caches = allocateCaches(config.pluginSettings.proxyCache.zones);
+    const { log } = options;
+    const { keyPrefix, authorities } = healthSettings(config);
+    const { ipv6 } = config.dns;
+    const variables = process.env;
+    this.discovery = new Discovery({
+      config: config.discovery,
+      ipv6,
+      authorities,
+      variables,
+      log,
+    });
+    this.discovery.connect((change) => {
+      // Checks begin when a worker uses the nodes: they are to be known by then.
+      this.health.refreshDiscovered(change.type, change.name);
+      this.#post({ kind: 'service', change });
+    });
     this.health = new HealthMonitor({
-      ...healthSettings(config),
-      log: options.log,
+      keyPrefix,
+      authorities,
+      log,
+      withNodes: (resource) => this.discovery.withNodes(resource),
       lookup: new NameResolver(config.dns).lookup,
     });
     this.health.connect((change) => this.#post({ kind: 'health', change }));
@@ -197,6 +218,7 @@ export class WorkerPool {
   async stop(graceMs: number): Promise<void> {
     this.#stopping = true;
     this.health.close();
+    this.discovery.close();
     // One that has crashed, and is not replaced any more, has ended: its id is gone.
     const ends = [...this.#members.values()]
       .filter(({ thread }) => thread.threadId !== -1)
@@ -283,6 +305,9 @@ export class WorkerPool {
       case 'health-reports':
         this.health.receive(message.reports);
         return;
+      case 'services':
+        this.discovery.receive(member.workerId, message.wishes);
+        return;
       case 'explained':
         this.#explaining.get(message.id)?.(message.explained);
         this.#explaining.delete(message.id);
@@ -294,6 +319,7 @@ export class WorkerPool {
   #onExit(member: Member, code: number): void {
     const { log } = this.#options;
     new NodeLoads(this.#loads, member.workerId).forgetWorker(member.workerId);
+    this.discovery.forget(member.workerId);
     const hasListened = member.listening;
     member.listening = false;
     if (this.#stopping) return;

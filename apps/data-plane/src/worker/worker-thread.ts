@@ -8,9 +8,10 @@ const port = parentPort;
 if (port === null) throw new Error('worker-thread.ts is started by the data plane');
 const send = (message: FromWorker): void => port.postMessage(message);
 
-const worker = await createGatewayWorker(workerData as WorkerStart, (reports) =>
-  send({ kind: 'health-reports', reports }),
-);
+const worker = await createGatewayWorker(workerData as WorkerStart, {
+  onHealth: (reports) => send({ kind: 'health-reports', reports }),
+  onServices: (wishes) => send({ kind: 'services', wishes }),
+});
 let isListening = false;
 let pluginGeneration = 0;
 let applying: Promise<void> = Promise.resolve();
@@ -33,6 +34,9 @@ port.on('message', (message: ToWorker) => {
       break;
     case 'health':
       worker.takeHealth(message.change);
+      break;
+    case 'service':
+      worker.takeService(message.change);
       break;
     case 'debug-mode':
       worker.setDebugMode(message.on);

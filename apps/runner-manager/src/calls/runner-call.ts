@@ -24,14 +24,20 @@ import { extraInfoQuestion, type CallKind, type CallResult } from './runner-mess
 const TOKEN_TRIES_MAX = 3;
 /** A token younger than this was known to the runner: an odd answer has another reason. */
 const DOUBTFUL_TOKEN_AGE_MS = 10_000;
-/** Recycled like APISIX's; 0 is left out because the Python runner refuses it. */
+/** Recycled like APISIX's. */
 const CALL_ID_MAX = 0x7fff_ffff;
 /** A timer above this would fire at once. */
 const TIMER_MS_MAX = 0x7fff_ffff;
 /** Instances tried at most, also where nothing was sent to those before. */
 const INSTANCES_MAX = 8;
 
-let lastCallId = 0;
+/** The Python runner refuses 0. */
+const FIRST_CALL_ID = 1;
+/** A runner given by `path_for_test` may be one that APISIX is tested with, which wants 0 first. */
+const FIRST_TEST_CALL_ID = 0;
+
+let callId = FIRST_CALL_ID;
+let testCallId = FIRST_TEST_CALL_ID;
 
 export interface RunnerCallOptions {
   readonly traffic: PoolTraffic;
@@ -231,11 +237,10 @@ export class RunnerCall implements WaitingCall, ExchangeOwner {
 
   #converse(connection: RunnerConnection): void {
     const { kind } = this.#options;
-    lastCallId = lastCallId === CALL_ID_MAX ? 1 : lastCallId + 1;
-    this.#callId = lastCallId;
+    this.#callId = takeCallId(this.#options.traffic.pool.requiresReplyId);
     let frame: Buffer;
     try {
-      frame = kind.encode(lastCallId, this.#confToken);
+      frame = kind.encode(this.#callId, this.#confToken);
     } catch (error) {
       this.#instance?.connections.release(connection);
       if (!(error instanceof ProtocolError)) throw error;
@@ -330,4 +335,11 @@ export class RunnerCall implements WaitingCall, ExchangeOwner {
     this.#abandon = undefined;
     return this.#step;
   }
+}
+
+function takeCallId(isUsual: boolean): number {
+  const taken = isUsual ? callId : testCallId;
+  if (isUsual) callId = taken === CALL_ID_MAX ? FIRST_CALL_ID : taken + 1;
+  else testCallId = taken === CALL_ID_MAX ? FIRST_TEST_CALL_ID : taken + 1;
+  return taken;
 }

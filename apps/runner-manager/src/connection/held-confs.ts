@@ -19,6 +19,8 @@ interface HeldConf {
   holders: number;
   /** The runner said no: until then only calls ask again. */
   retryAtMs: number;
+  /** A runner ended over it, or beside it: no other gets it ahead of a call. */
+  isSuspect: boolean;
 }
 
 interface Preparation {
@@ -81,7 +83,7 @@ export class HeldConfs {
       this.#warnFull();
       return false;
     }
-    const conf: HeldConf = { key, plugins, sizeBytes, holders: 1, retryAtMs: 0 };
+    const conf: HeldConf = { key, plugins, sizeBytes, holders: 1, retryAtMs: 0, isSuspect: false };
     this.#confs.set(key, conf);
     this.#bytes += sizeBytes;
     for (const instance of this.#liveInstances()) this.#enqueue({ instance, conf });
@@ -115,7 +117,7 @@ export class HeldConfs {
         const conf = confs[next] as HeldConf;
         next += 1;
         if (signal.aborted || instance.ended) throw new Error('the runner ended, or took too long');
-        if (conf.holders === 0) continue;
+        if (conf.holders === 0 || conf.isSuspect) continue;
         const error = await this.#prepare({ instance, conf });
         if (error?.reason === FailureReason.UNAVAILABLE) throw error;
         if (error?.reason === FailureReason.TIMEOUT) timeouts += 1;
@@ -153,6 +155,7 @@ export class HeldConfs {
     const nowMs = performance.now();
     for (const instance of this.#liveInstances()) {
       for (const conf of this.#confs.values()) {
+        if (conf.isSuspect) continue;
         const isDue = conf.retryAtMs <= nowMs && instance.tokens.isDue(conf.key, nowMs);
         if (isDue) this.#enqueue({ instance, conf });
       }
@@ -181,11 +184,14 @@ export class HeldConfs {
     try {
       await tokens.obtain(key, () => prepareConf({ connections, key, plugins, timeoutMs }));
       conf.retryAtMs = 0;
+      conf.isSuspect = false;
       return undefined;
     } catch (error) {
       const callError = CallError.from(error);
       if (callError.reason !== FailureReason.UNAVAILABLE) {
         conf.retryAtMs = performance.now() + REJECTED_RETRY_MS;
+        // The JavaScript runner ends by a conf it cannot read, and would never get ready again.
+        if (callError.reason === FailureReason.PROTOCOL) conf.isSuspect = true;
         log.warn(`runner ${name} did not take the conf ${key}: ${callError.message}`);
       }
       return callError;

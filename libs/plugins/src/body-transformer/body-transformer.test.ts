@@ -16,6 +16,8 @@ const posted = (type: string, body: string): PluginRequest => ({
   headers: { 'Content-Type': type },
   body,
 });
+const part = (name: string, value: string): string =>
+  `--B\r\nContent-Disposition: form-data; name="${name}"\r\n\r\n${value}\r\n`;
 const SOAP =
   '<?xml version="1.0"?><s:Envelope xmlns:s="http://x"><s:Body><!-- c --><n:Get n:id="7">' +
   '<n:tag>a &lt; b</n:tag><n:tag>c</n:tag><n:none/><n:raw><![CDATA[<x>]]></n:raw></n:Get></s:Body>' +
@@ -46,7 +48,7 @@ describe('body-transformer of requests', () => {
       'multipart',
       posted(
         'multipart/form-data; boundary=B',
-        '--B\r\nContent-Disposition: form-data; name="n"\r\n\r\nLarry\r\n--B\r\nContent-Disposition: form-data; name="l"\r\n\r\n1\r\n--B\r\nContent-Disposition: form-data; name="l"\r\n\r\n2\r\n--B--',
+        `${part('n', 'Larry')}${part('l', '1')}${part('l', '2')}--B--`,
       ),
       '{{n}} {{l[2]}}',
       'Larry 2',

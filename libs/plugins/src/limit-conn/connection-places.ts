@@ -49,9 +49,10 @@ function localPlaces(shared: SharedState): ConnectionPlaces {
 }
 
 /**
- * A sorted set of requests, by the second at which they are forgotten if nobody takes them away: a gateway may
- * die. ARGV: max, life in seconds, the request. Answers whether it got in and how many there are. Redis's clock,
- * as those of gateways may differ; `replicate_commands` tells Redis before 5 that a script reads it.
+ * A sorted set of requests, by the second at which they are forgotten if nobody takes them away: a
+ * gateway may die. ARGV: max, life in seconds, the request. Answers whether it got in and how many
+ * there are. Redis's clock, as those of gateways may differ; `replicate_commands` tells Redis
+ * before 5 that a script reads it.
  */
 const TAKE = redisScript(`
 if redis.replicate_commands then redis.replicate_commands() end
@@ -67,7 +68,10 @@ redis.call('EXPIRE', KEYS[1], life)
 return { 1, taken + 1 }
 `);
 
-/** A place that is not given back is lost for an hour: it is tried for as long as a restart of Redis takes. */
+/**
+ * A place that is not given back is lost for an hour: it is tried for as long as a restart of
+ * Redis takes.
+ */
 const REMOVALS_MAX = 8;
 const REMOVAL_WAIT_MS = 100;
 
@@ -78,7 +82,10 @@ interface RedisPlacesOptions {
   readonly close: () => void;
 }
 
-/** Key and members are as in APISIX, but an id of our own: one that a client sends would count once. */
+/**
+ * Key and members are as in APISIX, but an id of our own: one that a client sends would count
+ * once.
+ */
 function redisPlaces({ client, lifeSeconds, log, close }: RedisPlacesOptions): ConnectionPlaces {
   const remove = (name: string, request: string, attempt = 1): void => {
     client.send(name, ['ZREM', name, request]).catch((error: Error) => {

@@ -43,9 +43,9 @@ interface Prepared {
 const HELD = contextKey<Place[]>('limit-conn held');
 
 /**
- * `only_use_default_delay` is without effect, as in APISIX: it keeps the time that requests take for the delay
- * of the next, and then begins each request with the delay of the conf.
- * Source: apisix/plugins/limit-conn/init.lua.
+ * `only_use_default_delay` is without effect, as in APISIX: it keeps the time that requests take
+ * for the delay of the next, and then begins each request with the delay of the conf. Source:
+ * apisix/plugins/limit-conn/init.lua.
  */
 export default definePlugin<LimitConnConf, Prepared>(definition, {
   prepare: (conf, { shared, source, log }) => ({

@@ -108,7 +108,10 @@ function conclude(
   return isAdmitted ? undefined : rejection;
 }
 
-/** As String(hundredths / 100) has it, in a third of the time: making a fraction a text is what takes long. */
+/**
+ * As String(hundredths / 100) has it, in a third of the time: making a fraction a text is what
+ * takes long.
+ */
 function secondsText(hundredths: number): string {
   const seconds = Math.floor(hundredths / 100);
   const rest = hundredths - seconds * 100;

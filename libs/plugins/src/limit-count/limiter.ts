@@ -46,9 +46,9 @@ export function fixedLimiter(shared: SharedState): Limiter & {
 }
 
 /**
- * Windows lie one after the other, at multiples of their length since the epoch. Of the one before, the share
- * that a window reaching back from now would cover counts too.
- * Source: limit-count/sliding-window/sliding-window.lua.
+ * Windows lie one after the other, at multiples of their length since the epoch. Of the one before,
+ * the share that a window reaching back from now would cover counts too. Source: limit-
+ * count/sliding-window/sliding-window.lua.
  */
 export function slidingLimiter(shared: SharedState): Limiter & {
   count(key: string, cost: number, window: Window): Admission;

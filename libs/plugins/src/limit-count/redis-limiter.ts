@@ -8,7 +8,10 @@ import type { Admission, CommittingLimiter, Window } from './limiter.ts';
 const FIXED_KEY_PREFIX = 'plugin-limit-count:v1:';
 const SLIDING_KEY_PREFIX = 'plugin-limit-count:';
 
-/** ARGV: cost, length of the window in seconds. Answers the count and the milliseconds that are left. */
+/**
+ * ARGV: cost, length of the window in seconds. Answers the count and the milliseconds that are
+ * left.
+ */
 const ADD_TO_WINDOW = redisScript(`
 local left = redis.call('PTTL', KEYS[1])
 if left < 0 then
@@ -19,9 +22,9 @@ return { redis.call('INCRBY', KEYS[1], ARGV[1]), left }
 `);
 
 /**
- * ARGV: cost, limit, share of the window before that counts still (0 to 1), count of that window, seconds to
- * keep the key. Answers whether it was admitted and the count. One step: of requests that come together none
- * can slip in between the look and the count.
+ * ARGV: cost, limit, share of the window before that counts still (0 to 1), count of that window,
+ * seconds to keep the key. Answers whether it was admitted and the count. One step: of requests
+ * that come together none can slip in between the look and the count.
  */
 const ADD_BELOW_LIMIT = redisScript(`
 local limit = tonumber(ARGV[2])

@@ -7,7 +7,9 @@ import { acquireRedis, redisScript, runRedisScript } from '../redis-client.ts';
 import type { RedisClient } from '../redis-client.ts';
 import { definition, type LimitReqConf } from './limit-req.schema.ts';
 
-/** How many requests are in the bucket beyond the one that is served at once; -1: no room for it. */
+/**
+ * How many requests are in the bucket beyond the one that is served at once; -1: no room for it.
+ */
 type Bucket = (key: string) => number | Promise<number>;
 
 interface Prepared {
@@ -76,10 +78,10 @@ function createBucket(
 }
 
 /**
- * ARGV: rate a second and burst, in thousandths of a request; milliseconds until a full bucket is empty.
- * Answers whether it was let in, and the excess. Redis's own clock: those of gateways may differ, and a
- * difference would empty the bucket. `replicate_commands` is for Redis before 5, which wants to be told that a
- * script reads the clock.
+ * ARGV: rate a second and burst, in thousandths of a request; milliseconds until a full bucket is
+ * empty. Answers whether it was let in, and the excess. Redis's own clock: those of gateways may
+ * differ, and a difference would empty the bucket. `replicate_commands` is for Redis before 5,
+ * which wants to be told that a script reads the clock.
  */
 const POUR = redisScript(`
 if redis.replicate_commands then redis.replicate_commands() end
@@ -100,8 +102,8 @@ return { 1, tostring(excess) }
 `);
 
 /**
- * Key and fields are APISIX's. Its key lives for burst / rate + 1 seconds, which at less than a request a second
- * is too short, and lets more in; here it lives until the bucket is empty.
+ * Key and fields are APISIX's. Its key lives for burst / rate + 1 seconds, which at less than a
+ * request a second is too short, and lets more in; here it lives until the bucket is empty.
  */
 function redisBucket(client: RedisClient, rate: number, burst: number): Bucket {
   const emptyMs = Math.ceil(((burst + 1) / rate) * 1000) + 1;

@@ -16,7 +16,7 @@ const start = async (status = 204): Promise<TestService> =>
 const LONG = { timeout: 10_000 };
 const log_format = { m: '$request_method' };
 
-test('entries are pushed with their time in nanoseconds, the tenant and the headers of the conf', async () => {
+test('entries are pushed with their time in nanoseconds, tenant and headers of the conf', async () => {
   const { url, seen } = await start();
   const raw = { endpoint_addrs: [url], tenant_id: 't1', headers: { 'X-More': 'yes' }, log_format };
   await logRequests(plugin, raw, { requests: [{ startTimeMs: 1_700_000_000_123 }] });

@@ -109,7 +109,10 @@ describe('serverless functions in a request', () => {
 describe('serverless functions in an answer', () => {
   test('change status and headers', async () => {
     const { status, headers } = await run('header_filter', [
-      '(conf, ctx) => { ctx.response.headers.set("X-Status", ctx.response.status); ctx.response.status = 201; }',
+      `(conf, ctx) => {
+        ctx.response.headers.set("X-Status", ctx.response.status);
+        ctx.response.status = 201;
+      }`,
     ]);
     expect([status, headers.get('X-Status')]).toEqual([201, '200']);
   });

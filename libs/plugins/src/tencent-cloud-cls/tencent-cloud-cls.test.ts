@@ -57,9 +57,10 @@ test('entries go as texts in a signed group of logs, with the tags of the conf',
   await logRequests(plugin, raw, { requests: [{}, {}] });
   await vi.waitFor(() => expect(seen).toHaveLength(1), LONG);
   expect(seen[0]?.path).toBe('/structuredlog?topic_id=t1');
-  expect(seen[0]?.authorization).toMatch(
-    /^q-sign-algorithm=sha1&q-ak=id&q-sign-time=(\d+;\d+)&q-key-time=\1&q-header-list=&q-url-param-list=&q-signature=[\da-f]{40}$/,
-  );
+  const signed = new URLSearchParams(seen[0]?.authorization);
+  expect(signed.get('q-ak')).toBe('id');
+  expect(signed.get('q-sign-time')).toMatch(/^\d+;\d+$/);
+  expect(signed.get('q-signature')).toMatch(/^[\da-f]{40}$/);
   const entry = { route_id: '1', m: 'tag', s: '200', deep: '{"a":1}', n: '7' };
   expect(seen[0]?.logs).toEqual([entry, entry]);
 });

@@ -81,12 +81,12 @@ describe('workflow refuses', () => {
     [
       'an empty action',
       [{ actions: [[]] }],
-      'property "actions" validation failed: failed to validate item 1: expect array to have at least 1 items',
+      'failed to validate item 1: expect array to have at least 1 items',
     ],
     [
       'a code that is no number',
       [{ actions: [['return', { code: '403' }]] }],
-      `failed to validate the 'return' action: property "code" validation failed: wrong type: expected integer, got string`,
+      /^failed to validate the 'return' action: property "code" .*: expected integer, got string$/,
     ],
     [
       'an action without conf',
@@ -102,7 +102,7 @@ describe('workflow refuses', () => {
     [
       'a limit without a window',
       limit({ count: 2 }),
-      `failed to validate the 'limit-count' action: value should match only one schema, but matches none`,
+      /^failed to validate the 'limit-count' action: value should match only one schema/,
     ],
     [
       'a group',

@@ -52,7 +52,8 @@ describe('compileTemplate()', () => {
     ],
     [
       'tables made',
-      '{% local t = {1, "b", k = 3, ["x y"] = 4} table.insert(t, 9) %}{{#t}}{{t.k}}{{t["x y"]}}{{table.concat(t, ",")}}',
+      '{% local t = {1, "b", k = 3, ["x y"] = 4} table.insert(t, 9) %}' +
+        '{{#t}}{{t.k}}{{t["x y"]}}{{table.concat(t, ",")}}',
       '3341,b,9',
     ],
     [
