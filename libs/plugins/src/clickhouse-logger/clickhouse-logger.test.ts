@@ -1,7 +1,7 @@
 import { validConf } from '@polygate/testing';
 import { afterEach, expect, test, vi } from 'vitest';
 import { startService, type TestService } from '../http-call.harness.ts';
-import { logRequests } from '../log-server.harness.ts';
+import { logRequests } from '../log-sinks/log-server.harness.ts';
 import plugin from './clickhouse-logger.ts';
 
 let server: TestService | undefined;

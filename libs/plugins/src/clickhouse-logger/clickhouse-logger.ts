@@ -1,7 +1,7 @@
 import type { PluginEnvironment } from '@polygate/plugin-sdk';
-import { defineBatchedLogger, jsonEntries } from '../batched-logger.ts';
-import type { LogSink } from '../log-batches.ts';
-import { endpointUrl, openHttpTarget, portOf } from '../log-sink-http.ts';
+import { defineBatchedLogger, jsonEntries } from '../log-sinks/batched-logger.ts';
+import type { LogSink } from '../log-sinks/log-batches.ts';
+import { endpointUrl, openHttpTarget, portOf } from '../log-sinks/log-sink-http.ts';
 import { definition, type ClickhouseLoggerConf } from './clickhouse-logger.schema.ts';
 
 /** Inserts entries into a table of ClickHouse, by its HTTP interface. */

@@ -1,5 +1,5 @@
 import type { PluginDefinition } from '@polygate/plugin-sdk';
-import { BATCH_METADATA_SCHEMA, batchSchema, type BatchConf } from '../batch.schema.ts';
+import { BATCH_METADATA_SCHEMA, batchSchema, type BatchConf } from '../log-sinks/batch.schema.ts';
 
 export interface DatadogConf extends BatchConf {
   readonly prefer_name: boolean;

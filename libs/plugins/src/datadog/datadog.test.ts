@@ -1,6 +1,6 @@
 import { validConf } from '@polygate/testing';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
-import { logRequests, receiveUdp, type LogReceiver } from '../log-server.harness.ts';
+import { logRequests, receiveUdp, type LogReceiver } from '../log-sinks/log-server.harness.ts';
 import plugin from './datadog.ts';
 
 let agent: LogReceiver;

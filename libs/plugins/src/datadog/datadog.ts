@@ -1,9 +1,9 @@
 import { definePlugin } from '@polygate/plugin-sdk';
 import type { PluginEnvironment, RequestContext } from '@polygate/plugin-sdk';
-import { PartlySent } from '../batch-processor.ts';
-import { logBatches, type LogBatch, type LogSink } from '../log-batches.ts';
-import { latenciesOf } from '../log-entry-full.ts';
-import { sendOverUdp } from '../log-sink-socket.ts';
+import { PartlySent } from '../log-sinks/batch-processor.ts';
+import { logBatches, type LogBatch, type LogSink } from '../log-sinks/log-batches.ts';
+import { latenciesOf } from '../log-entry/log-entry-full.ts';
+import { sendOverUdp } from '../log-sinks/log-sink-socket.ts';
 import {
   DATADOG_DEFAULTS,
   definition,

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { validConf } from '@polygate/testing';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { startService, type TestService } from '../http-call.harness.ts';
-import { logRequests } from '../log-server.harness.ts';
+import { logRequests } from '../log-sinks/log-server.harness.ts';
 import plugin from './google-cloud-logging.ts';
 
 const { privateKey, publicKey } = generateKeyPairSync('rsa', { modulusLength: 2048 });

@@ -1,5 +1,5 @@
 import { sign } from 'node:crypto';
-import { endpointUrl, type HttpTarget } from '../log-sink-http.ts';
+import { endpointUrl, type HttpTarget } from '../log-sinks/log-sink-http.ts';
 import { TOKEN_URI, type GoogleAuthConf } from './google-cloud-logging.schema.ts';
 
 const ASSERTION_S = 3600;

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { createTestCertificates, mountPlugin, validConf } from '@polygate/testing';
 import { afterEach, expect, test, vi } from 'vitest';
 import { startService, type TestService } from '../http-call.harness.ts';
-import { logRequests } from '../log-server.harness.ts';
+import { logRequests } from '../log-sinks/log-server.harness.ts';
 import plugin from './http-logger.ts';
 
 let service: TestService | undefined;

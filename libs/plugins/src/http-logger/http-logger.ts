@@ -1,7 +1,7 @@
 import type { PluginEnvironment } from '@polygate/plugin-sdk';
-import { defineBatchedLogger, jsonEntries, jsonOfBatch } from '../batched-logger.ts';
-import type { LogSink } from '../log-batches.ts';
-import { endpointUrl, openHttpTarget, portOf } from '../log-sink-http.ts';
+import { defineBatchedLogger, jsonEntries, jsonOfBatch } from '../log-sinks/batched-logger.ts';
+import type { LogSink } from '../log-sinks/log-batches.ts';
+import { endpointUrl, openHttpTarget, portOf } from '../log-sinks/log-sink-http.ts';
 import { definition, type HttpLoggerConf } from './http-logger.schema.ts';
 
 /** Sends entries to an HTTP server by POST. */

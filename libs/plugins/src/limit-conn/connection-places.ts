@@ -1,8 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import type { Logger, SharedState } from '@polygate/plugin-sdk';
-import { acquireRedis, redisScript, runRedisScript } from '../redis-client.ts';
-import type { RedisClient } from '../redis-client.ts';
-import { RedisConnectError } from '../redis-connection.ts';
+import { acquireRedis, redisScript, runRedisScript } from '../redis/redis-client.ts';
+import type { RedisClient } from '../redis/redis-client.ts';
+import { RedisConnectError } from '../redis/redis-connection.ts';
 import type { LimitConnConf } from './limit-conn.schema.ts';
 
 /** A place that a request has taken. */

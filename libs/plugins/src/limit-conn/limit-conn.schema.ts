@@ -1,6 +1,6 @@
 import type { PluginDefinition } from '@polygate/plugin-sdk';
-import { REDIS_CLUSTER_WITH_KEY_TTL, REDIS_WITH_KEY_TTL } from '../redis-schema.ts';
-import type { RedisConf } from '../redis-schema.ts';
+import { REDIS_CLUSTER_WITH_KEY_TTL, REDIS_WITH_KEY_TTL } from '../redis/redis-schema.ts';
+import type { RedisConf } from '../redis/redis-schema.ts';
 
 export interface LimitConnRuleConf {
   /** A number, or a text with variables that becomes one; `burst` too. */

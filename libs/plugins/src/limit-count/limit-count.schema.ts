@@ -1,8 +1,8 @@
 import { ConfigError } from '@polygate/model';
 import type { PluginDefinition } from '@polygate/plugin-sdk';
 import { checkGroupConf } from './group-confs.ts';
-import { REDIS, REDIS_CLUSTER, REDIS_SENTINEL } from '../redis-schema.ts';
-import type { RedisConf } from '../redis-schema.ts';
+import { REDIS, REDIS_CLUSTER, REDIS_SENTINEL } from '../redis/redis-schema.ts';
+import type { RedisConf } from '../redis/redis-schema.ts';
 
 export interface LimitRuleConf {
   /** A number, or a text with variables that becomes one. */

@@ -2,7 +2,7 @@ import { definePlugin } from '@polygate/plugin-sdk';
 import type { LocalReply, PluginEnvironment, RequestContext } from '@polygate/plugin-sdk';
 import { counterPrefix, inTurn, rejectionOf } from '../limit-key.ts';
 import type { LimitProblem } from '../limit-key.ts';
-import { acquireRedis, type RedisLease } from '../redis-client.ts';
+import { acquireRedis, type RedisLease } from '../redis/redis-client.ts';
 import { DelayedLimiter } from './delayed-limiter.ts';
 import { definition, type LimitCountConf } from './limit-count.schema.ts';
 import { compileLimitRules, limitOf } from './limit-rules.ts';

@@ -1,6 +1,6 @@
-import { runRedisScript, redisScript } from '../redis-client.ts';
-import type { RedisClient } from '../redis-client.ts';
-import type { RedisReply } from '../redis-reply.ts';
+import { runRedisScript, redisScript } from '../redis/redis-client.ts';
+import type { RedisClient } from '../redis/redis-client.ts';
+import type { RedisReply } from '../redis/redis-reply.ts';
 import { slidingAdmission, slidingWindow } from './limiter.ts';
 import type { Admission, CommittingLimiter, Window } from './limiter.ts';
 

@@ -1,6 +1,6 @@
 import type { PluginDefinition } from '@polygate/plugin-sdk';
-import { REDIS, REDIS_CLUSTER } from '../redis-schema.ts';
-import type { RedisConf } from '../redis-schema.ts';
+import { REDIS, REDIS_CLUSTER } from '../redis/redis-schema.ts';
+import type { RedisConf } from '../redis/redis-schema.ts';
 
 export interface LimitReqConf extends RedisConf {
   /** Requests a second. */

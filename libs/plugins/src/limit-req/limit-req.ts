@@ -3,8 +3,8 @@ import type { LocalReply, RequestContext, SharedState } from '@polygate/plugin-s
 import { compileLimitKey, counterPrefix, rejectionOf } from '../limit-key.ts';
 import type { LimitKey } from '../limit-key.ts';
 import { pause } from '../pause.ts';
-import { acquireRedis, redisScript, runRedisScript } from '../redis-client.ts';
-import type { RedisClient } from '../redis-client.ts';
+import { acquireRedis, redisScript, runRedisScript } from '../redis/redis-client.ts';
+import type { RedisClient } from '../redis/redis-client.ts';
 import { definition, type LimitReqConf } from './limit-req.schema.ts';
 
 /**

@@ -1,12 +1,12 @@
 import { URI_SCHEMA } from '@polygate/model';
 import type { PluginDefinition } from '@polygate/plugin-sdk';
-import { BATCH_METADATA_SCHEMA, batchSchema } from '../batch.schema.ts';
-import type { BatchedLoggerConf } from '../batched-logger.ts';
+import { BATCH_METADATA_SCHEMA, batchSchema } from '../log-sinks/batch.schema.ts';
+import type { BatchedLoggerConf } from '../log-sinks/batched-logger.ts';
 import {
   checkBodyExpressions,
   LOG_FORMAT_SCHEMA,
   LOGGED_BODIES_SCHEMA,
-} from '../log-entry.schema.ts';
+} from '../log-entry/log-entry.schema.ts';
 
 export interface LokiLoggerConf extends BatchedLoggerConf {
   readonly endpoint_addrs: readonly string[];

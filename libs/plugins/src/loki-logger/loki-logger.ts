@@ -1,7 +1,7 @@
 import type { PluginEnvironment } from '@polygate/plugin-sdk';
-import { defineBatchedLogger, type EntryMaker } from '../batched-logger.ts';
-import type { LogSink } from '../log-batches.ts';
-import { endpointUrl, openHttpTarget } from '../log-sink-http.ts';
+import { defineBatchedLogger, type EntryMaker } from '../log-sinks/batched-logger.ts';
+import type { LogSink } from '../log-sinks/log-batches.ts';
+import { endpointUrl, openHttpTarget } from '../log-sinks/log-sink-http.ts';
 import { compileTemplate } from '../variable-template.ts';
 import { definition, type LokiLoggerConf } from './loki-logger.schema.ts';
 

@@ -1,8 +1,8 @@
 import { contextKey, definePlugin } from '@polygate/plugin-sdk';
 import type { ContextKey, RequestContext } from '@polygate/plugin-sdk';
-import type { LogBatch } from '../log-batches.ts';
-import { encodeSpan, type Attribute } from '../otlp-encoder.ts';
-import { responseSource } from '../response-source.ts';
+import type { LogBatch } from '../log-sinks/log-batches.ts';
+import { encodeSpan, type Attribute } from './otlp-encoder.ts';
+import { responseSource } from '../tracing/response-source.ts';
 import {
   isTraceId,
   newSpanId,
@@ -10,7 +10,7 @@ import {
   parseTraceParent,
   traceParent,
   type TraceParent,
-} from '../trace-ids.ts';
+} from '../tracing/trace-ids.ts';
 import {
   definition,
   type OpentelemetryConf,

@@ -1,4 +1,4 @@
-import type { TraceParent } from '../trace-ids.ts';
+import type { TraceParent } from '../tracing/trace-ids.ts';
 import type { SamplerConf } from './opentelemetry.schema.ts';
 
 /** Whether a span is recorded. `parent`: the caller's; undefined: there is none. */

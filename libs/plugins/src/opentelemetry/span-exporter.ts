@@ -1,8 +1,8 @@
 import { hostname } from 'node:os';
 import type { PluginEnvironment } from '@polygate/plugin-sdk';
-import { logBatches, type LogBatch, type LogSink } from '../log-batches.ts';
-import { endpointUrl, openHttpTarget } from '../log-sink-http.ts';
-import { encodeExport, encodeResource, type Attribute } from '../otlp-encoder.ts';
+import { logBatches, type LogBatch, type LogSink } from '../log-sinks/log-batches.ts';
+import { endpointUrl, openHttpTarget } from '../log-sinks/log-sink-http.ts';
+import { encodeExport, encodeResource, type Attribute } from './otlp-encoder.ts';
 import type { OpentelemetryMetadata } from './opentelemetry.schema.ts';
 
 /** The library's name that APISIX puts into spans; dashboards and collectors select by it. */

@@ -2,7 +2,7 @@ import { hostname } from 'node:os';
 import { validConf } from '@polygate/testing';
 import { afterEach, expect, test, vi } from 'vitest';
 import { startService, type TestService } from '../http-call.harness.ts';
-import { logRequests } from '../log-server.harness.ts';
+import { logRequests } from '../log-sinks/log-server.harness.ts';
 import plugin from './splunk-hec-logging.ts';
 
 let splunk: TestService | undefined;

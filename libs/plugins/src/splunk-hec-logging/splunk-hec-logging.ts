@@ -1,12 +1,12 @@
 import { hostname } from 'node:os';
 import type { RequestContext } from '@polygate/plugin-sdk';
-import { defineBatchedLogger } from '../batched-logger.ts';
-import type { LogSink } from '../log-batches.ts';
-import { membersBehind } from '../log-entry-format.ts';
-import { latenciesOf, upstreamAddresses } from '../log-entry-full.ts';
-import { jsonArguments, jsonHeaders, jsonText } from '../log-entry-json.ts';
-import type { LogEntryBuilder } from '../log-entry.ts';
-import { endpointUrl, openHttpTarget } from '../log-sink-http.ts';
+import { defineBatchedLogger } from '../log-sinks/batched-logger.ts';
+import type { LogSink } from '../log-sinks/log-batches.ts';
+import { membersBehind } from '../log-entry/log-entry-format.ts';
+import { latenciesOf, upstreamAddresses } from '../log-entry/log-entry-full.ts';
+import { jsonArguments, jsonHeaders, jsonText } from '../log-entry/log-entry-json.ts';
+import type { LogEntryBuilder } from '../log-entry/log-entry.ts';
+import { endpointUrl, openHttpTarget } from '../log-sinks/log-sink-http.ts';
 import { definition, type SplunkHecLoggingConf } from './splunk-hec-logging.schema.ts';
 
 const CONNECTIONS_MAX = 5;

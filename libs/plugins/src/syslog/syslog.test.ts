@@ -1,6 +1,6 @@
 import { validConf } from '@polygate/testing';
 import { expect, test, vi } from 'vitest';
-import { logRequests, receiveTcp, receiveUdp } from '../log-server.harness.ts';
+import { logRequests, receiveTcp, receiveUdp } from '../log-sinks/log-server.harness.ts';
 import plugin from './syslog.ts';
 
 const LONG = { timeout: 10_000 };

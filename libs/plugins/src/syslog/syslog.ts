@@ -1,8 +1,8 @@
 import type { PluginEnvironment } from '@polygate/plugin-sdk';
-import { defineBatchedLogger } from '../batched-logger.ts';
-import type { LogSink } from '../log-batches.ts';
-import { sendOverTcp, sendOverUdp } from '../log-sink-socket.ts';
-import { syslogLine } from '../rfc5424.ts';
+import { defineBatchedLogger } from '../log-sinks/batched-logger.ts';
+import type { LogSink } from '../log-sinks/log-batches.ts';
+import { sendOverTcp, sendOverUdp } from '../log-sinks/log-sink-socket.ts';
+import { syslogLine } from './rfc5424.ts';
 import { definition, type SyslogConf } from './syslog.schema.ts';
 
 /** Sends entries to a syslog server, in the format of RFC 5424; over UDP a datagram each. */

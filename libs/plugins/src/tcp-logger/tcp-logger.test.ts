@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createTestCertificates, validConf } from '@polygate/testing';
 import { expect, test, vi } from 'vitest';
-import { logRequests, receiveTcp } from '../log-server.harness.ts';
+import { logRequests, receiveTcp } from '../log-sinks/log-server.harness.ts';
 import plugin from './tcp-logger.ts';
 
 const LONG = { timeout: 10_000 };

@@ -1,7 +1,7 @@
 import type { PluginEnvironment } from '@polygate/plugin-sdk';
-import { defineBatchedLogger, jsonEntries, jsonOfBatch } from '../batched-logger.ts';
-import type { LogSink } from '../log-batches.ts';
-import { sendOverTcp } from '../log-sink-socket.ts';
+import { defineBatchedLogger, jsonEntries, jsonOfBatch } from '../log-sinks/batched-logger.ts';
+import type { LogSink } from '../log-sinks/log-batches.ts';
+import { sendOverTcp } from '../log-sinks/log-sink-socket.ts';
 import { definition, type TcpLoggerConf } from './tcp-logger.schema.ts';
 
 /** Sends entries over a TCP connection, with or without TLS, a connection a batch. */

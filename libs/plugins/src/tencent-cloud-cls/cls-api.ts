@@ -2,10 +2,10 @@ import { createHash, createHmac } from 'node:crypto';
 import { lookup } from 'node:dns/promises';
 import { hostname } from 'node:os';
 import type { Logger } from '@polygate/plugin-sdk';
-import { PartlySent } from '../batch-processor.ts';
-import type { LogSink } from '../log-batches.ts';
-import { endpointUrl, openHttpTarget, type HttpTarget } from '../log-sink-http.ts';
-import { ProtoWriter } from '../proto-writer.ts';
+import { PartlySent } from '../log-sinks/batch-processor.ts';
+import type { LogSink } from '../log-sinks/log-batches.ts';
+import { endpointUrl, openHttpTarget, type HttpTarget } from '../log-sinks/log-sink-http.ts';
+import { ProtoWriter } from '../log-sinks/proto-writer.ts';
 import type { TencentCloudClsConf } from './tencent-cloud-cls.schema.ts';
 
 // https://www.tencentcloud.com/document/product/614/16873

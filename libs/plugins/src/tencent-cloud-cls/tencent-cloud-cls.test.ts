@@ -3,7 +3,7 @@ import type { AddressInfo } from 'node:net';
 import protobuf from 'protobufjs';
 import { validConf } from '@polygate/testing';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
-import { logRequests } from '../log-server.harness.ts';
+import { logRequests } from '../log-sinks/log-server.harness.ts';
 import { signature } from './cls-api.ts';
 import plugin from './tencent-cloud-cls.ts';
 

@@ -1,6 +1,6 @@
 import { contextKey } from '@polygate/plugin-sdk';
 import type { Plugin } from '@polygate/plugin-sdk';
-import { defineBatchedLogger, type PreparedLogger } from '../batched-logger.ts';
+import { defineBatchedLogger, type PreparedLogger } from '../log-sinks/batched-logger.ts';
 import { clsLog, openCls, type ClsLog } from './cls-api.ts';
 import { definition, type TencentCloudClsConf } from './tencent-cloud-cls.schema.ts';
 

@@ -1,7 +1,7 @@
 import type { PluginEnvironment } from '@polygate/plugin-sdk';
-import { defineBatchedLogger, jsonEntries, jsonOfBatch } from '../batched-logger.ts';
-import type { LogSink } from '../log-batches.ts';
-import { sendOverUdp } from '../log-sink-socket.ts';
+import { defineBatchedLogger, jsonEntries, jsonOfBatch } from '../log-sinks/batched-logger.ts';
+import type { LogSink } from '../log-sinks/log-batches.ts';
+import { sendOverUdp } from '../log-sinks/log-sink-socket.ts';
 import { definition, type UdpLoggerConf } from './udp-logger.schema.ts';
 
 /** Sends entries as datagrams, one a batch. */

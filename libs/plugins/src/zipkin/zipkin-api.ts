@@ -1,6 +1,6 @@
 import type { Peer } from '@polygate/plugin-sdk';
-import type { LogSink } from '../log-batches.ts';
-import { endpointUrl, openHttpTarget } from '../log-sink-http.ts';
+import type { LogSink } from '../log-sinks/log-batches.ts';
+import { endpointUrl, openHttpTarget } from '../log-sinks/log-sink-http.ts';
 
 /** APISIX leaves it to resty.http: its default. */
 const TIMEOUT_MS = 60_000;

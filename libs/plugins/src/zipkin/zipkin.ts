@@ -1,8 +1,8 @@
 import { contextKey, definePlugin } from '@polygate/plugin-sdk';
 import type { ContextKey, LocalReply, RequestContext } from '@polygate/plugin-sdk';
-import { logBatches, type LogBatch } from '../log-batches.ts';
-import { responseSource } from '../response-source.ts';
-import { newSpanId, newTraceId, traceParent } from '../trace-ids.ts';
+import { logBatches, type LogBatch } from '../log-sinks/log-batches.ts';
+import { responseSource } from '../tracing/response-source.ts';
+import { newSpanId, newTraceId, traceParent } from '../tracing/trace-ids.ts';
 import { parseSingleB3, readB3Headers, remoteSpan, type B3Fields } from './b3.ts';
 import { encodeZipkinSpan, openZipkin, type ZipkinSpan } from './zipkin-api.ts';
 import { definition, type ZipkinConf } from './zipkin.schema.ts';

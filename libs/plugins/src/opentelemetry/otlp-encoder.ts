@@ -1,4 +1,4 @@
-import { ProtoWriter } from './proto-writer.ts';
+import { ProtoWriter } from '../log-sinks/proto-writer.ts';
 
 // Protobuf of opentelemetry-proto's collector/trace/v1, as much of it as a gateway has to say. Written
 // straight into bytes: objects for a library to look through would cost more than the span.

@@ -2,7 +2,7 @@ import { isUtf8 } from 'node:buffer';
 import { contextKey } from '@polygate/plugin-sdk';
 import type { RequestContext } from '@polygate/plugin-sdk';
 import type { Condition } from './log-entry-condition.ts';
-import { decoderOf } from './response-rewrite/content-decoding.ts';
+import { decoderOf } from '../response-rewrite/content-decoding.ts';
 
 /** Of a compressed body, whatever is asked for: a few bytes can grow to any size. */
 const DECODED_BYTES_MAX = 4 * 1024 * 1024;

@@ -7,8 +7,12 @@ import type {
 } from '@polygate/plugin-sdk';
 import type { BatchConf } from './batch.schema.ts';
 import { logBatches, type LogBatch, type LogSink } from './log-batches.ts';
-import { prepareLogEntry, type LogEntryBuilder, type LogEntryOptions } from './log-entry.ts';
-import type { LogEntryConf } from './log-entry.schema.ts';
+import {
+  prepareLogEntry,
+  type LogEntryBuilder,
+  type LogEntryOptions,
+} from '../log-entry/log-entry.ts';
+import type { LogEntryConf } from '../log-entry/log-entry.schema.ts';
 
 export interface BatchedLoggerConf extends BatchConf, LogEntryConf {}
 

@@ -1,6 +1,6 @@
 import { hostname } from 'node:os';
 import type { RequestContext } from '@polygate/plugin-sdk';
-import packageJson from '../package.json' with { type: 'json' };
+import packageJson from '../../package.json' with { type: 'json' };
 import type { LoggedBodies } from './log-entry-bodies.ts';
 import { membersBehind, type FormatMember } from './log-entry-format.ts';
 import { isPlain, jsonArguments, jsonText } from './log-entry-json.ts';

@@ -1,5 +1,5 @@
 import { HeaderList } from '@polygate/plugin-sdk';
-import { callableUrl, HttpCaller, type HttpAnswer, type HttpCallerOptions } from './http-call.ts';
+import { callableUrl, HttpCaller, type HttpAnswer, type HttpCallerOptions } from '../http-call.ts';
 import { failureText, isConnectFailure, isTlsFailure } from './log-sink-failure.ts';
 
 /** A log server that is spoken to by POST. */
