@@ -28,8 +28,9 @@ machines. Repeat the run before you believe a small difference.
 - Machine: ${machine.cpu}, ${machine.cores} cores, ${machine.memoryGiB} GiB, Linux ${machine.kernel}
 - Placement: ${placement}
 - Programs: ${versions.join(', ')}
-- Load: ${rounds} rounds of ${seconds} s each, after a warm-up until it costs no less; 64 connections by wrk (HTTP/2: 16
-  connections with 8 streams by h2load); the upstream is an nginx that answers with 1 KiB
+- Load: ${rounds} rounds of ${seconds} s each, after a warm-up until it costs no less; 64
+  connections by wrk (HTTP/2: 16 connections with 8 streams by h2load); the upstream is an nginx
+  that answers with 1 KiB
 - Figures are medians over the rounds, with the least and the most in brackets
 
 ${LEGEND.map(([term, text]) => `- **${term}**: ${text}`).join('\n')}

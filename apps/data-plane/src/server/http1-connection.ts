@@ -65,9 +65,7 @@ export class Http1Connection implements ByteReceiver, ClockedConnection, Tunnell
     this.options = options;
     this.tls = tls;
     this.#onGone = onGone;
-    const { client, server } = peersOf(accepted);
-    this.client = client;
-    this.server = server;
+    ({ client: this.client, server: this.server } = peersOf(accepted));
     this.#parser = new RequestHeadParser(options.headLimits);
     this.#socket = readAccepted(accepted, this);
     this.writer = new SocketWriter(this.#socket, () => this.#onDrained());
@@ -264,8 +262,7 @@ export class Http1Connection implements ByteReceiver, ClockedConnection, Tunnell
       this.#body = undefined;
     }
     if (this.#isProcessing) return;
-    // a request that is here already begins when the log phase of this one is over, which may give back what
-    // the next one needs, as limit-conn does
+    // One that is here already begins after this one's log phase, where limit-conn gives places back.
     if (this.#held.length > 0) queueMicrotask(() => this.goOn());
     else this.goOn();
   }
