@@ -1,7 +1,7 @@
 // Ends with 1 when generated files differ from what is committed (or staged).
 import { execFileSync } from 'node:child_process';
 
-const GENERATED = ['libs/rpc/src/gen', ':(glob)libs/**/*.generated.ts'];
+const GENERATED = ['libs/rpc/src/gen', ':(glob)libs/**/*.generated.ts', 'docs/variables.md'];
 
 const changed = execFileSync('git', ['status', '--porcelain', '--', ...GENERATED])
   .toString()

@@ -15,7 +15,7 @@ afterEach(() => rmSync(folder, { recursive: true }));
 
 function addPlugin(name: string): void {
   mkdirSync(join(folder, name));
-  writeFileSync(join(folder, name, `${name}.schema.ts`), '');
+  writeFileSync(join(folder, name, `${name}.schema.ts`), 'export const definition = {};');
 }
 
 test('the registry names plugins in order, whatever order they came in', async () => {
@@ -33,6 +33,8 @@ test('a folder without a schema, and a name that is no plugin name, are no plugi
   addPlugin('good');
   addPlugin('Bad_name');
   mkdirSync(join(folder, 'fixtures'));
+  mkdirSync(join(folder, 'shared-parts'));
+  writeFileSync(join(folder, 'shared-parts/shared-parts.schema.ts'), 'export const PARTS = {};');
   expect(pluginNames(folder)).toEqual(['good']);
 });
 

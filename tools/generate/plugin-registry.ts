@@ -1,4 +1,4 @@
-import { existsSync, readdirSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { format } from 'prettier';
 
@@ -11,8 +11,14 @@ export function pluginNames(folder: string): string[] {
   return readdirSync(folder, { withFileTypes: true })
     .filter((entry) => entry.isDirectory() && PLUGIN_NAME.test(entry.name))
     .map((entry) => entry.name)
-    .filter((name) => existsSync(join(folder, name, `${name}.schema.ts`)))
+    .filter((name) => hasDefinition(join(folder, name, `${name}.schema.ts`)))
     .sort();
+}
+
+/** Schemas that several plugins share lie in folders of their own, and define none. */
+function hasDefinition(schemaFile: string): boolean {
+  if (!existsSync(schemaFile)) return false;
+  return readFileSync(schemaFile, 'utf8').includes('export const definition');
 }
 
 /**

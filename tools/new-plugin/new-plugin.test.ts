@@ -1,6 +1,6 @@
 import { execFile } from 'node:child_process';
 import { cpSync, existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
-import { symlinkSync, writeFileSync } from 'node:fs';
+import { writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
@@ -22,12 +22,8 @@ describe('new-plugin', () => {
   test('writes plugins for every phase that type-check and pass their own tests', async () => {
     for (const phase of NEW_PLUGIN_PHASES) {
       const name = `sample-${phase.toLowerCase()}`;
-      await writeNewPlugin({ name, priority: 7, phase, folder });
+      await writeNewPlugin({ name, priority: 7, phase, folder, isOutside: true });
     }
-    symlinkSync(join(ROOT, 'node_modules'), join(folder, 'node_modules'));
-    const tsconfig = { extends: join(ROOT, 'tsconfig.base.json'), include: ['*/*.ts', '*.ts'] };
-    writeFileSync(join(folder, 'tsconfig.json'), JSON.stringify(tsconfig));
-    writeFileSync(join(folder, 'package.json'), '{"type":"module"}');
     const bin = join(ROOT, 'node_modules/.bin');
     await run(join(bin, 'tsc'), ['-p', folder]);
     const { stdout } = await run(join(bin, 'vitest'), ['run', '--root', folder, '--no-color'], {
@@ -52,6 +48,20 @@ describe('new-plugin', () => {
     expect(registry).toContain("'./echo/echo.ts'");
   });
 
+  test("makes a plugin of a folder of the user's, whether it is there or not", async () => {
+    const plugins = join(folder, 'new/plugins');
+    const made = { name: 'mine', priority: 7, phase: 'access', folder: plugins } as const;
+    const paths = await writeNewPlugin({ ...made, isOutside: true });
+    expect(paths.map((file) => file.slice(plugins.length + 1))).toEqual([
+      ...['mine/mine.schema.ts', 'mine/mine.ts', 'mine/mine.test.ts'],
+      ...['node_modules', 'package.json', 'tsconfig.json'],
+    ]);
+    expect(existsSync(join(plugins, 'registry.generated.ts'))).toBe(false);
+    expect(await writeNewPlugin({ ...made, name: 'next', isOutside: true })).toHaveLength(3);
+    const taken = writeNewPlugin({ ...made, name: 'key-auth', isOutside: true });
+    await expect(taken).rejects.toThrow('Polygate has a plugin key-auth of its own');
+  });
+
   test('does not overwrite a plugin', async () => {
     const plugin = { name: 'mine', priority: 7, phase: 'access', folder } as const;
     await writeNewPlugin(plugin);
@@ -64,18 +74,19 @@ describe('new-plugin', () => {
   test('reads name, priority and phase from the command line', () => {
     const { name, priority, phase } = parseNewPlugin(['my-plugin']);
     expect({ name, priority, phase }).toEqual({ name: 'my-plugin', priority: 50, phase: 'access' });
-    const args = ['my-plugin', '--priority', '2100', '--phase', 'log', '--folder', folder];
+    const args = ['my-plugin', folder, '--priority', '2100', '--phase', 'log'];
     expect(parseNewPlugin(args)).toEqual({
       name: 'my-plugin',
       priority: 2100,
       phase: 'log',
       folder,
+      isOutside: true,
     });
   });
 
   test.each([
     [[]],
-    [['one', 'two']],
+    [['one', 'two', 'three']],
     [['../../etc/passwd']],
     [['My-Plugin']],
     [['my--plugin']],

@@ -23,7 +23,13 @@ const LARGE_FOLDERS: Readonly<Record<string, string>> = {
 };
 
 /** Folders of `libs/plugins/src` that are no plugin: what several plugins are made with. */
-const PLUGIN_ROOMS: ReadonlySet<string> = new Set(['log-entry', 'log-sinks', 'redis', 'tracing']);
+const PLUGIN_ROOMS: ReadonlySet<string> = new Set([
+  'log-entries',
+  'log-sinks',
+  'redis',
+  'tracing',
+  'user-plugins',
+]);
 
 const root = path.resolve(import.meta.dirname, '../..');
 const files = execFileSync('git', ['ls-files', '-co', '--exclude-standard'], { cwd: root })
@@ -106,8 +112,14 @@ describe('tidy', () => {
     const dead = sources
       .filter((file) => /^(apps|libs)\//.test(file) && !entries.test(file))
       .filter((file) => !imported.has(file))
-      // loaded by path: plugins through the registry, samples by the runner, fixtures by tests
-      .filter((file) => !/^libs\/(plugins\/src\/[^/]+\/|plugin-runner\/src\/sample\/)/.test(file))
+      // loaded by path: plugins through the registry, samples by the runner, fixtures and examples by
+      // tests
+      .filter(
+        (file) =>
+          !/^libs\/(plugins\/src\/[^/]+\/|plugin-runner\/src\/sample\/|plugin-sdk\/examples\/)/.test(
+            file,
+          ),
+      )
       .filter((file) => !/(\/fixtures\/|\.fixture\.ts$)/.test(file));
     expect(dead).toEqual([]);
   });

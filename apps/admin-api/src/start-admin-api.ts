@@ -11,14 +11,13 @@ import {
   listenOn,
 } from '@polygate/chassis';
 import { type ConfigStore, MemoryStore } from '@polygate/config-store';
-import { configuredDefinitions } from '@polygate/plugin-sdk';
 import type { Logger } from '@polygate/plugin-sdk';
-import { PLUGIN_DEFINITIONS } from '@polygate/plugins/definitions';
 import { controlService, startGrpcServer } from '@polygate/rpc';
 import { type KeyRing, makeKeyRing, resolveAdminKeys } from './keys/admin-key.ts';
 import { createApp } from './app.ts';
 import { encryptedStore } from './store/encrypted-store.ts';
 import { ControlService } from './control/control-service.ts';
+import { KnownPlugins } from './plugins/known-plugins.ts';
 import type { PluginNames } from './plugins/plugin-set.ts';
 import { PluginSets } from './plugins/plugin-sets.ts';
 import { RunnerManagers } from './runners/runner-managers.ts';
@@ -55,16 +54,17 @@ const REQUEST_TIMEOUT_MS = 60_000;
  */
 export async function startAdminApi(options: AdminApiOptions): Promise<AdminApi> {
   const { config, log, loadPluginList, tracer } = options;
+  const known = await KnownPlugins.load(config, log);
   const store = encryptedStore({
     store: options.store,
     encryption: config.dataEncryption,
-    plugins: PLUGIN_DEFINITIONS,
+    plugins: () => known.definitions,
     log,
   });
   const standaloneStore = options.store instanceof MemoryStore ? options.store : undefined;
   warnOfPublicKeyring(config, log);
   const plugins = new PluginSets({
-    definitions: configuredDefinitions(PLUGIN_DEFINITIONS, config.pluginSettings),
+    known,
     initial: config,
     load: async () => loadPluginList(),
     store,
@@ -105,16 +105,15 @@ export async function startAdminApi(options: AdminApiOptions): Promise<AdminApi>
     await grpc.stop(0);
     throw error;
   });
-  const corrected = plugins.correctStored().catch((error: unknown) => {
-    const why = error instanceof Error ? error.message : String(error);
-    log.warn(`the list of plugins in the store was not compared: ${why}`);
-  });
+  const corrected = plugins.correctStored();
+  known.watch(() => void plugins.takeKnown());
 
   return {
     address: { host, port },
     controlAddress: grpc.address,
     checkStore: async () => void (await store.get('/plugins')),
     stop: async (graceMs = config.polygate.shutdownGraceMs) => {
+      known.close();
       control.close();
       runnerManagers.close();
       await Promise.all([closeServer(server, graceMs), grpc.stop(graceMs), corrected]);

@@ -3,7 +3,6 @@ import { reloadPluginList } from '@polygate/chassis';
 import type { GatewayConfig, Logger } from '@polygate/chassis';
 import { EMPTY_REVISION } from '@polygate/config-store';
 import type { ConfigStore } from '@polygate/config-store';
-import type { PluginDefinition } from '@polygate/plugin-sdk';
 import type { ConfigUpdate, PluginSelection } from './config/config-item.ts';
 import { ConfigState } from './config/config-state.ts';
 import type { RejectedItem } from './config/config-state.ts';
@@ -25,10 +24,10 @@ import type { ExplainQuestion } from './explain/question.ts';
 import { exporterSettings } from './metrics/exporter-settings.ts';
 import { processSnapshot } from './metrics/process-snapshot.ts';
 import type { MetricSnapshot } from './metrics/metric-snapshot.ts';
-import { startMetricsExporter } from './metrics/metrics-exporter.ts';
+import { sharedScrape, startMetricsExporter } from './metrics/metrics-exporter.ts';
 import type { MetricsExporter } from './metrics/metrics-exporter.ts';
 import packageJson from '../package.json' with { type: 'json' };
-import { definitionsOf, pluginNamesOf, selectPluginNames } from './plugin-selection.ts';
+import { pluginNamesOf, SelectedPlugins } from './plugin-selection.ts';
 import type { Listener } from './server/listeners.ts';
 import { allocateCounters } from './state/shared-counters.ts';
 import { createTlsSecrets } from './tls/tls-settings.ts';
@@ -37,7 +36,6 @@ import { WorkerPool } from './worker/worker-pool.ts';
 const VERSION = packageJson.version;
 /** About 17 MiB: 512 Ki counters exact over all workers. */
 const COUNTERS = 512 * 1024;
-
 /** How often it is looked whether a secret is due to be fetched again. */
 const SECRETS_LOOK_MS = 1000;
 
@@ -83,7 +81,7 @@ class RunningDataPlane implements DataPlane {
   readonly serving: Promise<void>;
   #resolveServing: () => void = () => undefined;
   #rejectServing: (error: Error) => void = () => undefined;
-  #selection: PluginSelection;
+  readonly #plugins: SelectedPlugins;
   #control: ControlLink | undefined;
   #exporter: MetricsExporter | undefined;
   #controlApi: ControlApi | undefined;
@@ -107,14 +105,13 @@ class RunningDataPlane implements DataPlane {
     });
     // Whoever wants to know awaits it; that nobody does must not end the process.
     this.serving.catch(() => undefined);
-    const names = selectPluginNames(config.plugins, log);
-    this.#selection = { generation: 1, names, attr: config.pluginAttr };
+    this.#plugins = new SelectedPlugins({ config, log, onChange: () => this.#sendSelection() });
     this.#secrets = new SecretCache({
       variables: environmentVariables(process.env, config.nginxEnvs),
       ...config.secretCache,
       log,
     });
-    this.#state = new ConfigState(definitionsOf(names, config.pluginSettings), log, {
+    this.#state = new ConfigState(this.#plugins.definitions, log, {
       encryption: config.dataEncryption,
       resolve: (reference) => this.#secrets.resolve(reference),
       unknownPlugins: isStandalone(config) ? 'reject' : 'skip',
@@ -138,18 +135,20 @@ class RunningDataPlane implements DataPlane {
       },
       workers: config.workers,
       log,
-      fullUpdate: () => ({ ...this.#state.full(), plugins: this.#selection }),
+      fullUpdate: () => ({ ...this.#state.full(), plugins: this.#plugins.selection }),
       onProgress: () => this.#onProgress(),
+      metricsText: sharedScrape({ collect: () => this.#collectMetrics() }),
     });
   }
 
   async start(): Promise<void> {
     const { config, log } = this.#options;
+    await this.#plugins.start();
     const exporter = exporterSettings(config);
-    if (exporter !== undefined && this.#selection.names.includes('prometheus')) {
+    if (exporter !== undefined && this.#plugins.selection.names.includes('prometheus')) {
       this.#exporter = await startMetricsExporter({
         ...exporter,
-        collect: async () => [this.#processMetrics(), ...(await this.#pool.collectMetrics())],
+        collect: () => this.#collectMetrics(),
         log,
       });
     }
@@ -163,9 +162,9 @@ class RunningDataPlane implements DataPlane {
           revision: this.appliedRevision(),
           rejected: this.#rejected(),
           pluginGeneration: this.#pool.appliedPluginGeneration,
-          pluginNames: this.#selection.names,
+          pluginNames: this.#plugins.selection.names,
         }),
-        onReloadPlugins: (_, names) => this.#reloadPlugins(names),
+        onReloadPlugins: (_, names) => void this.#reloadPlugins(names),
         onExplain: (question) => this.#explain(question),
       });
     }
@@ -173,7 +172,7 @@ class RunningDataPlane implements DataPlane {
     this.#debugMode = await startDebugMode({
       configDir: config.configDir,
       log,
-      plugins: () => [...this.#definitions().values()],
+      plugins: () => [...this.#plugins.definitions.values()],
       set: (on) => this.#pool.setDebugMode(on),
     });
     this.#watching = this.#watch();
@@ -215,6 +214,7 @@ class RunningDataPlane implements DataPlane {
   async stop(graceMs: number): Promise<void> {
     this.#abort.abort();
     clearInterval(this.#secretTimer);
+    this.#plugins.close();
     this.#control?.close();
     await this.#watching;
     await this.#guard.close();
@@ -252,12 +252,12 @@ class RunningDataPlane implements DataPlane {
   async #onEvent(event: StoreEvent): Promise<void> {
     this.#guard.observe(event);
     const names = pluginNamesOf(event, this.#options.log);
-    const isOther = names !== undefined && this.#select(names);
+    const isOther = names !== undefined && this.#plugins.select(names);
     if (!this.#begun) {
-      this.#state.selectPlugins(this.#definitions());
+      this.#state.selectPlugins(this.#plugins.definitions);
       const update = await this.#withSecrets(event);
       this.#begun = true;
-      const first = { ...update, plugins: this.#selection };
+      const first = { ...update, plugins: this.#plugins.selection };
       this.#pool.begin(first).catch((error: unknown) => this.#rejectServing(error as Error));
     } else {
       const update = await this.#withSecrets(event);
@@ -296,35 +296,25 @@ class RunningDataPlane implements DataPlane {
     return addConfs(explained.document, this.#state.written());
   }
 
-  /** Whether it is another set than before. */
-  #select(wanted: readonly string[]): boolean {
-    const names = selectPluginNames(wanted, this.#options.log);
-    if (names.join() === this.#selection.names.join()) return false;
-    this.#selection = { ...this.#selection, generation: this.#selection.generation + 1, names };
-    return true;
-  }
-
   /** Takes `plugin_attr` anew too; a file that cannot be read keeps what was there. */
-  #reloadPlugins(wanted: readonly string[]): void {
+  async #reloadPlugins(wanted: readonly string[]): Promise<void> {
     const { config, log } = this.#options;
-    let { attr } = this.#selection;
+    let { attr } = this.#plugins.selection;
     try {
       attr = reloadPluginList(config.file).pluginAttr;
     } catch (error) {
       log.error(`plugin_attr stays as it was: ${String(error)}`);
     }
-    this.#takePlugins(wanted, attr);
+    await this.#takePlugins(wanted, attr);
   }
 
-  #takePlugins(wanted: readonly string[] | undefined, attr: PluginSelection['attr']): void {
-    const { log } = this.#options;
-    this.#selection = {
-      generation: this.#selection.generation + 1,
-      names: selectPluginNames(wanted, log),
-      attr,
-    };
+  async #takePlugins(
+    wanted: readonly string[] | undefined,
+    attr: PluginSelection['attr'],
+  ): Promise<void> {
+    await this.#plugins.reload(wanted, attr);
     this.#sendSelection();
-    log.info('plugins reloaded');
+    this.#options.log.info('plugins reloaded');
   }
 
   /** A data plane whose port is taken, as by another one on this machine, serves on without it. */
@@ -347,12 +337,12 @@ class RunningDataPlane implements DataPlane {
     return {
       source: { keyPrefix: isFile ? '' : config.etcd.prefix, hasCreatedIndex: !isFile },
       items: () => this.#state.written(),
-      plugins: () => [...this.#definitions().values()],
+      plugins: () => [...this.#plugins.definitions.values()],
       checkedNodes: (item) => this.#pool.health.targetsOf(item),
       registry: (type) => this.#pool.discovery.source(type),
       reloadPlugins: () => {
         const { plugins, pluginAttr } = reloadPluginList(config.file);
-        this.#takePlugins(plugins, pluginAttr);
+        void this.#takePlugins(plugins, pluginAttr);
       },
       collectGarbage,
       serverInfo: () => serverInfo(this.#instanceId, VERSION),
@@ -360,18 +350,18 @@ class RunningDataPlane implements DataPlane {
     };
   }
 
-  #definitions(): ReadonlyMap<string, PluginDefinition> {
-    return definitionsOf(this.#selection.names, this.#options.config.pluginSettings);
-  }
-
   #sendSelection(): void {
-    const update = this.#state.selectPlugins(this.#definitions());
-    if (this.#begun) this.#pool.send({ ...update, plugins: this.#selection });
+    const update = this.#state.selectPlugins(this.#plugins.definitions);
+    if (this.#begun) this.#pool.send({ ...update, plugins: this.#plugins.selection });
   }
 
   #onProgress(): void {
     if (this.#pool.isServing) this.#resolveServing();
     this.#control?.report();
+  }
+
+  async #collectMetrics(): Promise<readonly MetricSnapshot[]> {
+    return [this.#processMetrics(), ...(await this.#pool.collectMetrics())];
   }
 
   #processMetrics(): MetricSnapshot {

@@ -25,7 +25,7 @@ beforeAll(async () => {
     runGateway({
       workers: 2,
       apisix: 'id: gateway-a',
-      more: 'plugins: [http-logger, node-status, public-api]',
+      more: 'plugins: [http-logger, node-status, public-api, prometheus]',
     }),
     startUpstream(),
   ]);
@@ -59,6 +59,22 @@ test('node-status counts the connections of all workers', async () => {
   expect(Number(status.total)).toBeGreaterThanOrEqual(9);
   expect(Number(status.accepted)).toBe(Number(status.handled));
   expect(Number(status.active)).toBeGreaterThanOrEqual(1);
+});
+
+test('prometheus shows the metrics of all workers where it has no server of its own', async () => {
+  const plugins = { 'public-api': {} };
+  await gateway.put('/routes/metrics', { uri: '/apisix/prometheus/metrics', plugins });
+  await gateway.put('/routes/counted', {
+    uri: '/counted',
+    plugins: { prometheus: {} },
+    upstream: { type: 'roundrobin', nodes: { [echo.node]: 1 } },
+  });
+  await Promise.all(Array.from({ length: 8 }, () => gateway.get('/counted')));
+  const counted = async () => {
+    const { text } = await gateway.get('/apisix/prometheus/metrics');
+    return /^apisix_http_status\{code="200",route="counted".*\} (\d+)$/m.exec(text)?.[1];
+  };
+  await eventually(async () => (await counted()) === '8');
 });
 
 test('entries that wait are sent on a change, after an outage, and at the end of the process', async () => {

@@ -1,22 +1,119 @@
-import type { Logger } from '@polygate/chassis';
+import type { GatewayConfig, Logger } from '@polygate/chassis';
 import type { WatchEvent } from '@polygate/config-store';
 import { configuredDefinitions } from '@polygate/plugin-sdk';
-import type { GatewaySettings, PluginDefinition } from '@polygate/plugin-sdk';
+import type { PluginDefinition } from '@polygate/plugin-sdk';
 import { PLUGIN_DEFINITIONS } from '@polygate/plugins/definitions';
+import { UserPlugins } from '@polygate/plugins/user-plugins';
+import type { PluginSelection } from './config/config-item.ts';
 
 /** The store's key with the list that the Admin API writes when plugins are reloaded. */
 const PLUGINS_KEY = '/plugins';
 
+export interface SelectedPluginsOptions {
+  readonly config: GatewayConfig;
+  readonly log: Logger;
+  /** Files of users' plugins have changed: the selection is another one. */
+  readonly onChange: () => void;
+}
+
+/** Which plugins run: those of the newest list, out of Polygate's and the users' own. */
+export class SelectedPlugins {
+  readonly #options: SelectedPluginsOptions;
+  readonly #user: UserPlugins;
+  /** Undefined: all that are on by default. */
+  #wanted: readonly string[] | undefined;
+  #selection: PluginSelection;
+
+  constructor(options: SelectedPluginsOptions) {
+    const { config, log } = options;
+    this.#options = options;
+    this.#user = new UserPlugins({ dirs: config.polygate.pluginDirs, parts: 'code', log });
+    this.#wanted = config.plugins;
+    this.#selection = { generation: 0, names: [], attr: config.pluginAttr };
+  }
+
+  get selection(): PluginSelection {
+    return this.#selection;
+  }
+
+  get definitions(): ReadonlyMap<string, PluginDefinition> {
+    const { pluginSettings } = this.#options.config;
+    const all = this.#all();
+    const definitions = this.#selection.names.flatMap((name) => {
+      const definition = all.get(name);
+      return definition === undefined ? [] : [[name, definition] as const];
+    });
+    return configuredDefinitions(new Map(definitions), pluginSettings);
+  }
+
+  /** To be called before anything else is asked. Never rejects. */
+  async start(): Promise<void> {
+    await this.#user.refresh();
+    this.#choose(this.#selection.attr);
+    this.#user.watch(() => {
+      if (!this.select(this.#wanted)) return;
+      this.#options.log.info('plugins changed');
+      this.#options.onChange();
+    });
+  }
+
+  /** Whether it is another set than before. */
+  select(wanted: readonly string[] | undefined): boolean {
+    this.#wanted = wanted;
+    const before = this.#selection;
+    const after = this.#choose(before.attr);
+    if (!isSameSelection(before, after)) return true;
+    this.#selection = before;
+    return false;
+  }
+
+  /** Looks for users' plugins that are new or failed before, too. Never rejects. */
+  async reload(
+    wanted: readonly string[] | undefined,
+    attr: PluginSelection['attr'],
+  ): Promise<void> {
+    await this.#user.refresh({ retry: true });
+    this.#wanted = wanted;
+    this.#choose(attr);
+  }
+
+  close(): void {
+    this.#user.close();
+  }
+
+  #all(): ReadonlyMap<string, PluginDefinition> {
+    return new Map([...this.#user.definitions, ...PLUGIN_DEFINITIONS]);
+  }
+
+  #choose(attr: PluginSelection['attr']): PluginSelection {
+    const names = selectPluginNames(this.#wanted, this.#all(), this.#options.log);
+    const chosen = new Set(names);
+    const user = new Map([...this.#user.versions].filter(([name]) => chosen.has(name)));
+    this.#selection = { generation: this.#selection.generation + 1, names, attr, user };
+    return this.#selection;
+  }
+}
+
+function isSameSelection(a: PluginSelection, b: PluginSelection): boolean {
+  const names = [...(b.user?.keys() ?? [])];
+  const sameVersions = names.every((name) => a.user?.get(name)?.id === b.user?.get(name)?.id);
+  return sameVersions && a.names.join() === b.names.join();
+}
+
 /**
- * The plugins to run, by priority. Without a list: all that are on by default. Names that Polygate
- * does not have are left out; APISIX's own list names many, so one line says so.
+ * The plugins to run, by priority. Without a list: all that are on by default. Names that nobody has
+ * are left out; APISIX's own list names many, so one line says so.
  */
-export function selectPluginNames(wanted: readonly string[] | undefined, log: Logger): string[] {
-  const all = [...PLUGIN_DEFINITIONS.values()].sort((a, b) => b.priority - a.priority);
+function selectPluginNames(
+  wanted: readonly string[] | undefined,
+  definitions: ReadonlyMap<string, PluginDefinition>,
+  log: Logger,
+): string[] {
+  const all = [...definitions.values()].sort((a, b) => b.priority - a.priority);
   if (wanted === undefined) {
     return all.filter(({ enabledByDefault }) => enabledByDefault !== false).map(({ name }) => name);
   }
-  const unknown = wanted.filter((name) => !PLUGIN_DEFINITIONS.has(name));
+  const unknown = wanted.filter((name) => !definitions.has(name));
   if (unknown.length > 0) log.warn(`plugins not known here are left out: ${unknown.join(', ')}`);
   return all.map(({ name }) => name).filter((name) => wanted.includes(name));
 }
@@ -40,17 +137,6 @@ export function pluginNamesOf(
     return undefined;
   }
   return value.flatMap(({ name, stream }) => (stream === true ? [] : name));
-}
-
-export function definitionsOf(
-  names: readonly string[],
-  settings: GatewaySettings,
-): ReadonlyMap<string, PluginDefinition> {
-  const definitions = names.flatMap((name) => {
-    const definition = PLUGIN_DEFINITIONS.get(name);
-    return definition === undefined ? [] : [[name, definition] as const];
-  });
-  return configuredDefinitions(new Map(definitions), settings);
 }
 
 interface ListedPlugin {

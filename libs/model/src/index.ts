@@ -25,8 +25,9 @@ export {
 } from './expression/compile-expression.ts';
 export type { ExpressionValue } from './expression/operators.ts';
 export { cloneJson, freeze } from './json-value.ts';
-export { luaNumber } from './lua-text.ts';
+export { luaNumber, luaToNumber } from './lua-text.ts';
 export { compilePattern, type Pattern, type PatternOptions } from './pattern/compile-pattern.ts';
+export { loadProto, type LoadedProto } from './resources/checks/check-proto.ts';
 export type { PluginCheckOptions, PluginSchemas } from './resources/checks/check-plugins.ts';
 export { RESOURCE_KINDS, RESOURCE_SINGULAR, type ResourceKind } from './resources/kinds.ts';
 export { PLUGIN_META_SCHEMA, withPluginMeta } from './resources/plugin-meta.schema.ts';

@@ -12,3 +12,6 @@ export function contextKey<T>(name: string): ContextKey<T> {
 
 /** Claims of a verified token, left by jwt-auth with `store_in_ctx`. */
 export const JWT_PAYLOAD = contextKey<Readonly<Record<string, unknown>>>('jwt_auth_payload');
+
+/** What an identity provider said of a user that is no consumer, left by plugins that asked one. */
+export const EXTERNAL_USER = contextKey<unknown>('external_user');

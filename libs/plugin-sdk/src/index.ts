@@ -1,5 +1,6 @@
 // For plugins.
-export { contextKey, JWT_PAYLOAD, type ContextKey } from './context-key.ts';
+export { compilePattern, ConfigError, type Pattern } from '@polygate/model';
+export { contextKey, EXTERNAL_USER, JWT_PAYLOAD, type ContextKey } from './context-key.ts';
 export { GATEWAY_ERRORS, GatewayError } from './errors.ts';
 export type { ErrorSource, GatewayErrorCode, GatewayErrorInfo } from './errors.ts';
 export type {

@@ -1,4 +1,4 @@
-import type { UpstreamResource } from '@polygate/model';
+import type { ProtoResource, UpstreamResource } from '@polygate/model';
 import type { ExternalPlugins } from './external-plugins.ts';
 import type { GatewaySettings } from './gateway-settings.ts';
 import type { LocalReply } from './local-reply.ts';
@@ -70,6 +70,8 @@ export interface PluginEnvironment {
   readonly external: ExternalPlugins;
   /** For `useUpstream` of a request; the resource is validated and has its defaults. */
   readonly compileUpstream: (resource: UpstreamResource) => UpstreamHandle;
+  /** As it is now; a change brings another object. For the time of a request, not of `prepare`. */
+  readonly findProto: (id: string) => ProtoResource | undefined;
   /** Ports that TLS is served on; none where it is not. */
   readonly httpsPorts: readonly number[];
   /** The enabled plugins by name: for one that runs others, as multi-auth does. */

@@ -24,6 +24,8 @@ export interface GatewayNode {
   readonly id: string;
   /** Of all worker threads together, now. */
   connections(): ConnectionCounts;
+  /** All metrics of the process in Prometheus's text format. Rejects when they cannot be collected. */
+  metricsText(): Promise<string>;
 }
 
 /** What nginx's stub_status tells. `total` are requests. */

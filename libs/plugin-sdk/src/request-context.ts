@@ -66,6 +66,8 @@ export interface ClientResponse {
   readonly source: 'upstream' | 'gateway';
   /** Headers that earlier phases want on the response, whoever answers. Applied before headerFilter. */
   readonly early: HeaderList;
+  /** What the upstream sent behind the body: known to the last call of a body filter, and in `log`. */
+  readonly trailers: HeaderList | undefined;
   /**
    * Call in headerFilter when a bodyFilter changes the length: Content-Length goes, and the body is
    * sent in chunks.
@@ -152,6 +154,8 @@ export interface UpstreamAttempt {
   headerTimeMs: number | undefined;
   /** Milliseconds until the last byte. */
   responseTimeMs: number | undefined;
+  /** Of the body, as it came; left out: none did. */
+  bodyBytes?: number;
 }
 
 /**

@@ -1,8 +1,8 @@
 import type { Plugin } from '@polygate/plugin-sdk';
 import { loaders } from './registry.generated.ts';
-import { standInPlugin } from './stand-in-plugin.ts';
-import type { UserPluginVersion } from './user-plugin-files.ts';
-import { importUserPlugin } from './user-plugin-modules.ts';
+import { standInPlugin } from './user-plugins/stand-in-plugin.ts';
+import type { UserPluginVersion } from './user-plugins/user-plugin-files.ts';
+import { importUserPlugin } from './user-plugins/user-plugin-modules.ts';
 
 /** A plugin was asked for that Polygate does not have. */
 export class UnknownPluginError extends Error {

@@ -3,6 +3,7 @@
 type Loader = () => Promise<{ readonly default: unknown }>;
 
 export const loaders: Readonly<Record<string, Loader>> = {
+  acl: () => import('./acl/acl.ts'),
   'api-breaker': () => import('./api-breaker/api-breaker.ts'),
   'basic-auth': () => import('./basic-auth/basic-auth.ts'),
   'batch-requests': () => import('./batch-requests/batch-requests.ts'),
@@ -13,6 +14,7 @@ export const loaders: Readonly<Record<string, Loader>> = {
   'consumer-restriction': () => import('./consumer-restriction/consumer-restriction.ts'),
   cors: () => import('./cors/cors.ts'),
   csrf: () => import('./csrf/csrf.ts'),
+  'data-mask': () => import('./data-mask/data-mask.ts'),
   datadog: () => import('./datadog/datadog.ts'),
   echo: () => import('./echo/echo.ts'),
   'error-page': () => import('./error-page/error-page.ts'),
@@ -25,6 +27,8 @@ export const loaders: Readonly<Record<string, Loader>> = {
   'file-logger': () => import('./file-logger/file-logger.ts'),
   'forward-auth': () => import('./forward-auth/forward-auth.ts'),
   'google-cloud-logging': () => import('./google-cloud-logging/google-cloud-logging.ts'),
+  'grpc-transcode': () => import('./grpc-transcode/grpc-transcode.ts'),
+  'grpc-web': () => import('./grpc-web/grpc-web.ts'),
   gzip: () => import('./gzip/gzip.ts'),
   'hmac-auth': () => import('./hmac-auth/hmac-auth.ts'),
   'http-logger': () => import('./http-logger/http-logger.ts'),
@@ -61,6 +65,7 @@ export const loaders: Readonly<Record<string, Loader>> = {
   syslog: () => import('./syslog/syslog.ts'),
   'tcp-logger': () => import('./tcp-logger/tcp-logger.ts'),
   'tencent-cloud-cls': () => import('./tencent-cloud-cls/tencent-cloud-cls.ts'),
+  'traffic-label': () => import('./traffic-label/traffic-label.ts'),
   'traffic-split': () => import('./traffic-split/traffic-split.ts'),
   'ua-restriction': () => import('./ua-restriction/ua-restriction.ts'),
   'udp-logger': () => import('./udp-logger/udp-logger.ts'),

@@ -19,6 +19,7 @@ export interface UpstreamAnswer {
   readonly headers?: HeaderInit;
   /** Several pieces arrive as several chunks. */
   readonly body?: string | Buffer | readonly (string | Buffer)[];
+  readonly trailers?: HeaderInit;
   readonly responseTimeMs?: number;
   readonly address?: string;
 }
@@ -86,6 +87,7 @@ export function mountPlugin<Conf, Prepared>(
     metrics: memoryMetrics(),
     external: memoryExternalPlugins(),
     compileUpstream: (resource) => ({ ...resource, id: undefined }),
+    findProto: () => undefined,
     httpsPorts: [],
     plugins: new Map(),
     publicApis: [],
@@ -208,6 +210,7 @@ function answer(ctx: MemoryContext, upstream: UpstreamAnswer | null = {}): reado
   ctx.response.source = 'upstream';
   ctx.response.status = upstream.status ?? 200;
   ctx.response.headers = headerList(upstream.headers ?? {});
+  if (upstream.trailers !== undefined) ctx.response.trailers = headerList(upstream.trailers);
   const body = upstream.body ?? 'hello world\n';
   const pieces = typeof body === 'string' || Buffer.isBuffer(body) ? [body] : body;
   const chunks = pieces.map((piece) => Buffer.from(piece));

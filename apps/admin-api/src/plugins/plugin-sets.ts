@@ -2,6 +2,7 @@ import type { ConfigStore } from '@polygate/config-store';
 import type { Logger } from '@polygate/plugin-sdk';
 import type { Written } from '../answer.ts';
 import { isJsonObject } from '../json-object.ts';
+import type { KnownPlugins } from './known-plugins.ts';
 import {
   buildPluginSet,
   type Definitions,
@@ -13,7 +14,7 @@ import {
 const PLUGINS_KEY = '/plugins';
 
 interface PluginSetsOptions {
-  readonly definitions: Definitions;
+  readonly known: Pick<KnownPlugins, 'definitions' | 'refresh'>;
   /** Of the configuration file as it was when the process started. */
   readonly initial: PluginNames;
   /** Reads the configuration file again; rejects when it breaks a rule. */
@@ -24,17 +25,22 @@ interface PluginSetsOptions {
 
 /** Holds the set in use, and replaces it whole or not at all. */
 export class PluginSets {
-  readonly definitions: Definitions;
   readonly #options: PluginSetsOptions;
+  #listed: PluginNames;
   #current: PluginSet;
   #lastReload: Promise<unknown> = Promise.resolve();
   readonly #listeners = new Set<(set: PluginSet) => void>();
 
   constructor(options: PluginSetsOptions) {
     this.#options = options;
-    this.definitions = options.definitions;
+    this.#listed = options.initial;
     // milliseconds, so that a data plane never sees a generation go back when this process restarts
     this.#current = this.#build(options.initial, Date.now());
+  }
+
+  /** Of every plugin that there is, enabled or not. */
+  get definitions(): Definitions {
+    return this.#options.known.definitions;
   }
 
   get current(): PluginSet {
@@ -59,9 +65,11 @@ export class PluginSets {
 
   async #reload(): Promise<Written> {
     const listed = await this.#options.load();
-    const generation = Math.max(Date.now(), this.#current.generation + 1);
+    await this.#options.known.refresh();
+    const generation = this.#nextGeneration();
     const next = this.#build(listed, generation);
     const { item, previousIndex } = await this.#options.store.put(PLUGINS_KEY, next.stored);
+    this.#listed = listed;
     this.#current = next;
     this.#options.log.info(`reloaded ${next.names.length} plugins, generation ${generation}`);
     for (const listener of this.#listeners) listener(next);
@@ -70,6 +78,19 @@ export class PluginSets {
       revision: item.modifiedIndex,
       previousRevision: previousIndex,
     };
+  }
+
+  /**
+   * The files of users' plugins have changed. Data planes look at files of their own; the list in the
+   * store is corrected where there is one. Never rejects.
+   */
+  async takeKnown(): Promise<void> {
+    this.#current = this.#build(this.#listed, this.#nextGeneration());
+    await this.correctStored();
+  }
+
+  #nextGeneration(): number {
+    return Math.max(Date.now(), this.#current.generation + 1);
   }
 
   #build(listed: PluginNames, generation: number): PluginSet {
@@ -82,9 +103,18 @@ export class PluginSets {
 
   /**
    * Corrects a list that an earlier process left in the store. Writes nothing where there is none:
-   * then data planes follow their own file. Rejects with a StoreError.
+   * then data planes follow their own file. Never rejects.
    */
   async correctStored(): Promise<void> {
+    try {
+      await this.#correctStored();
+    } catch (error) {
+      const why = error instanceof Error ? error.message : String(error);
+      this.#options.log.warn(`the list of plugins in the store was not compared: ${why}`);
+    }
+  }
+
+  async #correctStored(): Promise<void> {
     const { store, log } = this.#options;
     const item = await store.get(PLUGINS_KEY);
     if (item === undefined || haveSameNames(item.value, this.#current.stored)) return;

@@ -11,7 +11,8 @@ import type { Definitions } from '../plugins/plugin-set.ts';
 export interface EncryptedStoreOptions {
   readonly store: ConfigStore;
   readonly encryption: DataEncryption;
-  readonly plugins: Definitions;
+  /** As they are now. */
+  readonly plugins: () => Definitions;
   readonly log: Logger;
 }
 
@@ -22,10 +23,10 @@ export interface EncryptedStoreOptions {
  * decrypt_params in apisix/admin/utils.lua.
  */
 export function encryptedStore({ store, encryption, plugins, log }: EncryptedStoreOptions) {
-  const options = { encryption, plugins };
   const encrypt = (key: string, value: unknown): unknown =>
-    encryptResource(kindOf(key), value, { ...options, name: nameOf(key) });
-  const decrypt = (item: StoredItem): StoredItem => decryptItem(item, options, log);
+    encryptResource(kindOf(key), value, { encryption, plugins: plugins(), name: nameOf(key) });
+  const decrypt = (item: StoredItem): StoredItem =>
+    decryptItem(item, { encryption, plugins: plugins() }, log);
 
   const encrypted: ConfigStore = {
     writable: store.writable,

@@ -1,4 +1,5 @@
 import type { ResourceKind } from '@polygate/model';
+import type { UserPluginVersion } from '@polygate/plugins/user-plugins';
 
 /** A validated object of the configuration, as the main thread hands it to the workers. */
 export interface ConfigItem {
@@ -27,4 +28,6 @@ export interface PluginSelection {
   readonly names: readonly string[];
   /** `plugin_attr`, by plugin. */
   readonly attr: Readonly<Record<string, Readonly<Record<string, unknown>>>>;
+  /** Of users' plugins: what to run. */
+  readonly user?: ReadonlyMap<string, UserPluginVersion>;
 }

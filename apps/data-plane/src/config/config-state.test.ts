@@ -102,7 +102,7 @@ describe('ConfigState', () => {
   });
 
   test('leaves kinds alone that the workers have no use for', () => {
-    for (const key of ['/protos/1', '/stream_routes/1', '/credentials/1']) {
+    for (const key of ['/secrets/1', '/stream_routes/1', '/credentials/1']) {
       expect(put(item(key, { no: 'such field' }, 2)).puts).toEqual([]);
     }
     expect(state.rejected).toEqual([]);

@@ -224,12 +224,7 @@ export class ConfigState {
 }
 
 /** Kinds that the workers have no use for yet. */
-const NOT_SERVED: readonly string[] = [
-  'protos',
-  'secrets',
-  'stream_routes',
-  'graphql_cost_decorations',
-];
+const NOT_SERVED: readonly string[] = ['secrets', 'stream_routes', 'graphql_cost_decorations'];
 
 /**
  * `/routes/1`, or `/consumers/jack/credentials/1`, whose id here is `jack/credentials/1`, as no two

@@ -21,7 +21,8 @@ export type SharedEnvironment = Pick<
 };
 
 /** What the environment has besides, of the snapshot that is built. */
-export type BuildEnvironment = SharedEnvironment & Pick<PluginEnvironment, 'compileUpstream'>;
+export type BuildEnvironment = SharedEnvironment &
+  Pick<PluginEnvironment, 'compileUpstream' | 'findProto'>;
 
 /** A plugin's conf, with the object it stands in. */
 export interface PlacedConf {

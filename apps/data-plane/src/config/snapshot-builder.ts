@@ -86,6 +86,7 @@ export class SnapshotBuilder {
       {
         ...options.environment,
         compileUpstream: (resource) => this.#certificates.compileUpstream(resource, undefined),
+        findProto: (id) => this.#items.get('protos', id)?.value,
       },
       (plugin) => this.#items.get('plugin_metadata', plugin)?.value ?? {},
     );

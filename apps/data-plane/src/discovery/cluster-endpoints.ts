@@ -1,6 +1,7 @@
-import type { KubernetesDiscoveryConfig, Logger } from '@polygate/chassis';
+import type { KubernetesDiscoveryConfig } from '@polygate/chassis';
 import { compilePattern } from '@polygate/model';
 import type { UpstreamNode } from '@polygate/model';
+import type { RegistryLog } from './service-source.ts';
 
 /** Nodes by the name of a port, or its number where it has no name. */
 type Ports = ReadonlyMap<string, readonly Node[]>;
@@ -41,14 +42,14 @@ const SERVICE_LABEL = 'kubernetes.io/service-name';
 export class ClusterEndpoints {
   readonly #weight: number;
   readonly #isOfSlices: boolean;
-  readonly #log: Logger;
+  readonly #log: RegistryLog;
   readonly #accepts: (namespace: string) => boolean;
   /** By `namespace/service`, its slices by name; Endpoints are a slice of their own. */
   readonly #services = new Map<string, Map<string, Ports>>();
   /** Not seen yet since the list began. */
   #unseen: Set<string> | undefined;
 
-  constructor(config: KubernetesDiscoveryConfig, log: Logger) {
+  constructor(config: KubernetesDiscoveryConfig, log: RegistryLog) {
     this.#weight = config.defaultWeight;
     this.#isOfSlices = config.watchEndpointSlices;
     this.#log = log;

@@ -1,6 +1,7 @@
-import type { KubernetesDiscoveryConfig, Logger } from '@polygate/chassis';
+import type { KubernetesDiscoveryConfig } from '@polygate/chassis';
 import type { ClusterEndpoints, ClusterObject } from './cluster-endpoints.ts';
 import { pause, RegistryClient } from './registry-http.ts';
+import type { RegistryLog } from './service-source.ts';
 
 const CONNECT_TIMEOUT_MS = 2000;
 const LIST_TIMEOUT_MS = 30_000;
@@ -28,7 +29,7 @@ export interface ClusterAccess {
 export interface ClusterWatchParts {
   readonly access: ClusterAccess;
   readonly endpoints: ClusterEndpoints;
-  readonly log: Logger;
+  readonly log: RegistryLog;
   readonly onChange: () => void;
 }
 
@@ -99,9 +100,10 @@ export class ClusterWatch {
   }
 
   async #listAndWatch(): Promise<void> {
-    const { verify, authorities, origin } = this.#parts.access;
+    const { access } = this.#parts;
+    const { verify, authorities } = access;
     const client = new RegistryClient({
-      origin: origin(),
+      origin: access.origin(),
       connectTimeoutMs: CONNECT_TIMEOUT_MS,
       verify,
       authorities,

@@ -1,7 +1,8 @@
 import { readFileSync } from 'node:fs';
 import { rename, writeFile } from 'node:fs/promises';
-import type { ConsulDiscoveryConfig, Logger } from '@polygate/chassis';
+import type { ConsulDiscoveryConfig } from '@polygate/chassis';
 import type { UpstreamNode } from '@polygate/model';
+import type { RegistryLog } from './service-source.ts';
 
 export type Services = ReadonlyMap<string, readonly UpstreamNode[]>;
 
@@ -14,10 +15,10 @@ interface DumpFile {
 /** `dump`: what was known is kept in a file, for a start without Consul. */
 export class ConsulDump {
   readonly #dump: ConsulDiscoveryConfig['dump'];
-  readonly #log: Logger;
+  readonly #log: RegistryLog;
   #writing: Promise<void> = Promise.resolve();
 
-  constructor(dump: ConsulDiscoveryConfig['dump'], log: Logger) {
+  constructor(dump: ConsulDiscoveryConfig['dump'], log: RegistryLog) {
     this.#dump = dump;
     this.#log = log;
   }

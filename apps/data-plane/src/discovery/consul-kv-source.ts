@@ -1,10 +1,10 @@
-import type { ConsulDiscoveryConfig, Logger } from '@polygate/chassis';
+import type { ConsulDiscoveryConfig } from '@polygate/chassis';
 import type { UpstreamNode } from '@polygate/model';
 import type { ServiceAnswer } from '../upstream/discovered-upstream.ts';
 import type { Services } from './consul-dump.ts';
 import { ConsulRegistry } from './consul-registry.ts';
 import type { ConsulFetch } from './consul-registry.ts';
-import type { ServiceSource, SourceEvents } from './service-source.ts';
+import type { RegistryLog, ServiceSource, SourceEvents } from './service-source.ts';
 
 /** `webpages/`, host and port, behind the prefix. */
 const KEY = /^(.*\/)([a-zA-Z0-9.]+):(\d+)$/;
@@ -25,7 +25,7 @@ export class ConsulKvSource implements ServiceSource {
 
   constructor(
     config: ConsulDiscoveryConfig,
-    { log }: { readonly log: Logger },
+    { log }: { readonly log: RegistryLog },
     events: SourceEvents,
   ) {
     const makeFetch = (): ConsulFetch => fetcher(config, log);
@@ -49,7 +49,7 @@ export class ConsulKvSource implements ServiceSource {
   }
 }
 
-function fetcher(config: ConsulDiscoveryConfig, log: Logger): ConsulFetch {
+function fetcher(config: ConsulDiscoveryConfig, log: RegistryLog): ConsulFetch {
   const { prefix, keepalive } = config;
   const path = `/kv/${prefix.split('/').map(encodeURIComponent).join('/')}`;
   let index = 0;
@@ -67,7 +67,7 @@ function fetcher(config: ConsulDiscoveryConfig, log: Logger): ConsulFetch {
 function servicesOf(
   pairs: readonly Pair[],
   before: string,
-  { config, log }: { config: ConsulDiscoveryConfig; log: Logger },
+  { config, log }: { config: ConsulDiscoveryConfig; log: RegistryLog },
 ): Services {
   const { prefix, skipServices, weight } = config;
   const services = new Map<string, UpstreamNode[]>();

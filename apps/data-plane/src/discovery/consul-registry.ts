@@ -1,11 +1,11 @@
-import type { ConsulDiscoveryConfig, Logger } from '@polygate/chassis';
+import type { ConsulDiscoveryConfig } from '@polygate/chassis';
 import type { ServiceAnswer } from '../upstream/discovered-upstream.ts';
 import { ConsulDump } from './consul-dump.ts';
 import type { Services } from './consul-dump.ts';
 import { ConsulServer, retryDelayMs } from './consul-watch.ts';
 import { pause } from './registry-http.ts';
 import { NOT_FOUND } from './service-source.ts';
-import type { SourceEvents } from './service-source.ts';
+import type { RegistryLog, SourceEvents } from './service-source.ts';
 
 /** Changes that follow one another closely are fetched together. */
 const GATHER_MS = 100;
@@ -18,7 +18,7 @@ export type ConsulFetch = (
 
 export interface ConsulRegistryParts {
   readonly config: ConsulDiscoveryConfig;
-  readonly log: Logger;
+  readonly log: RegistryLog;
   readonly events: SourceEvents;
   /** A fetch for each server: it remembers what the server said last. */
   readonly makeFetch: () => ConsulFetch;

@@ -1,10 +1,10 @@
-import type { ConsulDiscoveryConfig, Logger } from '@polygate/chassis';
+import type { ConsulDiscoveryConfig } from '@polygate/chassis';
 import type { UpstreamNode } from '@polygate/model';
 import type { ServiceAnswer } from '../upstream/discovered-upstream.ts';
 import type { Services } from './consul-dump.ts';
 import { ConsulRegistry } from './consul-registry.ts';
 import type { ConsulServer } from './consul-watch.ts';
-import type { ServiceSource, SourceEvents } from './service-source.ts';
+import type { RegistryLog, ServiceSource, SourceEvents } from './service-source.ts';
 
 const CATALOG = '/catalog/services';
 const HEALTH = '/health/state/any';
@@ -27,7 +27,7 @@ export class ConsulSource implements ServiceSource {
 
   constructor(
     config: ConsulDiscoveryConfig,
-    { log }: { readonly log: Logger },
+    { log }: { readonly log: RegistryLog },
     events: SourceEvents,
   ) {
     const makeFetch = (): ConsulCatalog['fetch'] => {
@@ -57,13 +57,13 @@ export class ConsulSource implements ServiceSource {
 /** What one server says, and how far it has been read. */
 class ConsulCatalog {
   readonly #config: ConsulDiscoveryConfig;
-  readonly #log: Logger;
+  readonly #log: RegistryLog;
   readonly #skipped: ReadonlySet<string>;
   #catalogIndex = 0;
   #healthIndex = 0;
   #services: Services = new Map();
 
-  constructor(config: ConsulDiscoveryConfig, log: Logger) {
+  constructor(config: ConsulDiscoveryConfig, log: RegistryLog) {
     this.#config = config;
     this.#log = log;
     this.#skipped = new Set(['consul', ...config.skipServices]);

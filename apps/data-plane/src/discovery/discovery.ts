@@ -1,4 +1,4 @@
-import type { DiscoveryConfig, Logger } from '@polygate/chassis';
+import type { DiscoveryConfig } from '@polygate/chassis';
 import type { UpstreamResource } from '@polygate/model';
 import { unknownService } from '../upstream/discovered-upstream.ts';
 import type { ServiceAnswer } from '../upstream/discovered-upstream.ts';
@@ -9,7 +9,7 @@ import type { ServiceChange, ServiceName, ServiceWishes } from './discovery-mess
 import { DnsSource } from './dns-source.ts';
 import { KubernetesSource } from './kubernetes-source.ts';
 import { checkedAnswer } from './service-source.ts';
-import type { ServiceSource, SourceEvents } from './service-source.ts';
+import type { RegistryLog, ServiceSource, SourceEvents } from './service-source.ts';
 
 export interface DiscoveryOptions {
   readonly config: DiscoveryConfig;
@@ -18,7 +18,7 @@ export interface DiscoveryOptions {
   /** PEM, for clusters that are verified; undefined: the system's. */
   readonly authorities: readonly string[] | undefined;
   readonly variables: Readonly<Record<string, string | undefined>>;
-  readonly log: Logger;
+  readonly log: RegistryLog;
 }
 
 /** A service that workers need. */

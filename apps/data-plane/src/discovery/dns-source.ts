@@ -1,12 +1,12 @@
 import { readFileSync } from 'node:fs';
 import { isIP, isIPv6 } from 'node:net';
-import type { DnsDiscoveryConfig, Logger } from '@polygate/chassis';
+import type { DnsDiscoveryConfig } from '@polygate/chassis';
 import type { UpstreamNode } from '@polygate/model';
 import { SystemNames } from '../dns/system-names.ts';
 import type { ServiceAnswer } from '../upstream/discovered-upstream.ts';
 import { DnsRecords, isDenial } from './dns-records.ts';
 import type { ServiceRecord } from './dns-records.ts';
-import type { ServiceSource, SourceEvents } from './service-source.ts';
+import type { RegistryLog, ServiceSource, SourceEvents } from './service-source.ts';
 
 const TTL_MS_MIN = 1000;
 const TTL_MS_MAX = 3_600_000;
@@ -29,12 +29,12 @@ export class DnsSource implements ServiceSource {
   readonly isReady = true;
   readonly #records: DnsRecords;
   readonly #events: SourceEvents;
-  readonly #log: Logger;
+  readonly #log: RegistryLog;
   readonly #wanted = new Map<string, WantedName>();
 
   constructor(
     { servers, resolvConf, order }: DnsDiscoveryConfig,
-    { ipv6, log }: { readonly ipv6: boolean; readonly log: Logger },
+    { ipv6, log }: { readonly ipv6: boolean; readonly log: RegistryLog },
     events: SourceEvents,
   ) {
     this.#events = events;
@@ -106,7 +106,7 @@ function nodeOf(record: ServiceRecord, port: number | undefined): UpstreamNode {
     ...(nodePort !== undefined && { port: nodePort }),
     // of SRV records those of the least number come first, of nodes those of the greatest
     ...(record.priority !== undefined && { priority: -record.priority }),
-  } as UpstreamNode;
+  };
 }
 
 /** `host`, `host:port`, `[v6]:port`. */
@@ -120,9 +120,15 @@ function splitService(name: string): { host: string; port: number | undefined } 
 function serversIn(file: string): readonly string[] {
   const servers = readFileSync(file, 'utf8')
     .split('\n')
-    .map((line) => /^\s*nameserver\s+(\S+)/.exec(line)?.[1] ?? '')
-    .map((server) => server.replace(/^\[(.+)\]$/, '$1'))
-    .filter((server) => isIP(server) !== 0 || isIP(server.replace(/\]?:\d+$/, '')) !== 0);
+    .flatMap((line) => serverIn(/^\s*nameserver\s+(\S+)/.exec(line)?.[1] ?? '') ?? []);
   if (servers.length === 0) throw new Error(`discovery.dns.resolv_conf: ${file} names no server`);
   return servers;
+}
+
+/** `address`, `[address]`, `[address]:port`, as node:dns takes it. */
+function serverIn(written: string): string | undefined {
+  if (isIP(written) !== 0) return written;
+  const [, address = '', port = '53'] = /^\[(.+)\](?::(\d{1,5}))?$/.exec(written) ?? [];
+  if (isIP(address) === 0) return undefined;
+  return isIPv6(address) ? `[${address}]:${port}` : `${address}:${port}`;
 }

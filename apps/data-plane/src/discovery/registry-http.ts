@@ -96,7 +96,10 @@ export class RegistryClient {
       void sent.destroy(new Error(`${what} took more than ${limitMs} ms`));
     const connecting = setTimeout(() => stop('connecting', connectTimeoutMs), connectTimeoutMs);
     sent.once('socket', (socket) => {
-      if (!socket.connecting) clearTimeout(connecting);
+      if (!socket.connecting) {
+        clearTimeout(connecting);
+        return;
+      }
       const isTls = (socket as TLSSocket).encrypted === true;
       socket.once(isTls ? 'secureConnect' : 'connect', () => clearTimeout(connecting));
     });

@@ -1,3 +1,4 @@
+import type { Logger } from '@polygate/chassis';
 import type { UpstreamNode } from '@polygate/model';
 import type { ServiceAnswer } from '../upstream/discovered-upstream.ts';
 
@@ -17,6 +18,8 @@ export interface ServiceSource {
   readonly isReady: boolean;
   close(): void;
 }
+
+export type RegistryLog = Pick<Logger, 'info' | 'warn' | 'error'>;
 
 /** What sources tell of. */
 export interface SourceEvents {

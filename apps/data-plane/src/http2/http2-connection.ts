@@ -6,7 +6,7 @@ import type { LimitsConfig } from '@polygate/chassis';
 import type { HeadLimits } from '../http1/head-parser.ts';
 import type { TlsSession } from '../request/exchange.ts';
 import type { ClientTimeoutsMs, Http1Options } from '../server/http1-options.ts';
-import { peersOf } from '../sockets/byte-socket.ts';
+import { countConnection, peersOf } from '../sockets/byte-socket.ts';
 import type { Expiring } from '../sockets/deadlines.ts';
 import { Http2RequestBody } from './http2-body.ts';
 import { Http2Exchange } from './http2-exchange.ts';
@@ -67,7 +67,7 @@ export class Http2Connection implements Expiring {
   /** Since when there is only the socket left, and how long the client may take to close it. */
   #lingersSinceMs = Infinity;
   #lingerMs: number;
-  #requests = 0;
+  readonly counted = countConnection();
   #payloadBytes = 0;
   #cutOff = 0;
   #cutOffSinceMs = 0;
@@ -162,8 +162,8 @@ export class Http2Connection implements Expiring {
     const exchange = new Http2Exchange(stream, head, (flags & END_STREAM_FLAG) !== 0, this.#facts);
     this.#exchanges.add(exchange);
     stream.on('close', () => this.#onClosed(exchange));
-    this.#requests += 1;
-    if (this.#requests >= this.#options.limits.http2RequestsMax) this.shutDown();
+    this.counted.requests += 1;
+    if (this.counted.requests >= this.#options.limits.http2RequestsMax) this.shutDown();
     const { body } = exchange;
     if (body instanceof Http2RequestBody && (body.length ?? Infinity) <= GATHERED_BYTES_MAX) {
       body.gather(() => {
@@ -236,7 +236,7 @@ export class Http2Connection implements Expiring {
   }
 
   #endIdle(): void {
-    if (this.#requests === 0) this.cut(constants.NGHTTP2_NO_ERROR, 'no request came');
+    if (this.counted.requests === 0) this.cut(constants.NGHTTP2_NO_ERROR, 'no request came');
     else if (this.#state === 'open') this.shutDown();
     else this.cut(constants.NGHTTP2_NO_ERROR, 'it did not take a refusal');
   }
@@ -259,6 +259,7 @@ export class Http2Connection implements Expiring {
       scheme: tls === undefined ? 'http' : 'https',
       ...peersOf(socket),
       tls,
+      connection: this.counted,
       bodyRules: {
         bytesMax: bodyBytesMax,
         timeoutMs: timeoutsMs.body,

@@ -3,6 +3,7 @@ import type { ServerHttp2Stream } from 'node:http2';
 import { GatewayError } from '@polygate/plugin-sdk';
 import type { HeaderList, Peer } from '@polygate/plugin-sdk';
 import type {
+  ClientConnection,
   Exchange,
   ExchangeListener,
   RequestBody,
@@ -21,6 +22,7 @@ export interface ConnectionFacts {
   readonly client: Peer;
   readonly server: Peer;
   readonly tls: TlsSession | undefined;
+  readonly connection: ClientConnection;
   readonly bodyRules: BodyRules;
   readonly timeoutsMs: ClientTimeoutsMs;
   /** The clock, up to a tick old. */
@@ -112,6 +114,10 @@ export class Http2Exchange implements Exchange {
 
   get tls(): TlsSession | undefined {
     return this.#facts.tls;
+  }
+
+  get connection(): ClientConnection {
+    return this.#facts.connection;
   }
 
   get bytesReceived(): number {

@@ -57,10 +57,11 @@ export async function startMetricsExporter(
   return { port, close: () => closed(server) };
 }
 
-function sharedScrape({
+/** What asks at the same time shares one collection. The text is in Prometheus's format. */
+export function sharedScrape({
   collect,
   collectTimeoutMs = COLLECT_TIMEOUT_MS,
-}: MetricsExporterOptions): () => Promise<string> {
+}: Pick<MetricsExporterOptions, 'collect' | 'collectTimeoutMs'>): () => Promise<string> {
   let underWay: Promise<string> | undefined;
   return () => {
     underWay ??= within(Promise.try(collect), collectTimeoutMs)

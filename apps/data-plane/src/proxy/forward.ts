@@ -6,6 +6,7 @@ import { runRequestPhase } from '../pipeline/run-phase.ts';
 import type { PhaseResult } from '../pipeline/run-phase.ts';
 import type { RequestBody, Tunnel } from '../request/exchange.ts';
 import type { GatewayContext } from '../request/gateway-context.ts';
+import { keptUpstreamHeaders } from '../request/variable-prefixes.ts';
 import { encodePath } from '../request/request-target.ts';
 import { DEFAULT_TIMEOUTS_MS } from '../upstream/compiled-upstream.ts';
 import type { CompiledNode, CompiledUpstream } from '../upstream/compiled-upstream.ts';
@@ -169,6 +170,7 @@ export class Forwarding implements UpstreamReceiver {
       status: undefined,
       headerTimeMs: undefined,
       responseTimeMs: undefined,
+      bodyBytes: 0,
     };
     this.#attempt = attempt;
     ctx.attempts.push(attempt);
@@ -186,10 +188,13 @@ export class Forwarding implements UpstreamReceiver {
 
   onHead(status: number, headers: HeaderList, isComplete: boolean): void {
     this.#answered(status);
+    this.#ctx.response.upstreamHeaders = keptUpstreamHeaders(headers);
     this.#handler.onHead(status, headers, isComplete);
   }
 
   onChunk(chunk: Buffer): boolean {
+    const attempt = this.#attempt;
+    if (attempt !== undefined) attempt.bodyBytes = (attempt.bodyBytes ?? 0) + chunk.length;
     return this.#handler.onChunk(chunk);
   }
 

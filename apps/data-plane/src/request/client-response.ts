@@ -12,6 +12,9 @@ export class GatewayResponse implements ClientResponse {
   status = 0;
   source: 'upstream' | 'gateway' = 'gateway';
   bodyHeld = false;
+  trailers: HeaderList | undefined = undefined;
+  /** As the upstream sent them, where somebody wants to know. */
+  upstreamHeaders: HeaderList | undefined = undefined;
   /** In the `response` phase. */
   heldBody: HeldBody | undefined = undefined;
   /** Most answers have none. */

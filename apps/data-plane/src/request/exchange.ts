@@ -43,6 +43,17 @@ export interface Exchange {
   /** Bytes written for this answer so far, head included. */
   readonly bytesSent: number;
   readonly bytesReceived: number;
+  /** Of the client's connection. */
+  readonly connection?: ClientConnection;
+}
+
+export interface ClientConnection {
+  /** No other one of this thread has it. */
+  readonly serial: number;
+  /** Requests that it has brought. */
+  readonly requests: number;
+  /** As of performance.now(). */
+  readonly startedMs: number;
 }
 
 export interface ExchangeListener {

@@ -23,7 +23,11 @@ export function sanitizeForwardedHeaders(
   headers.setKnown('X-Forwarded-Host', 'x-forwarded-host', host);
   headers.setKnown('X-Forwarded-Port', 'x-forwarded-port', portText(ctx));
   headers.deleteKnown('forwarded');
-  if (trusted !== undefined) headers.deleteKnown('x-forwarded-for');
+  if (trusted === undefined) return;
+  const original = headers.getAll('x-forwarded-for');
+  if (original.length === 0) return;
+  ctx.vars.set('original_x_forwarded_for', original.join(', '));
+  headers.deleteKnown('x-forwarded-for');
 }
 
 let lastPort = 0;

@@ -19,6 +19,23 @@ export function timeIso8601(nowMs = Date.now()): string {
   return iso8601;
 }
 
+const DAYS = ['Sunday', 'Monday', 'Tuesday', 'Wednesday', 'Thursday', 'Friday', 'Saturday'];
+
+/** `Sunday, 22-Nov-2026 10:05:07 CET`: nginx's SSI dates. */
+export function dateLocal(now = new Date()): string {
+  const parts = new Intl.DateTimeFormat('en-GB', { timeZoneName: 'short' }).formatToParts(now);
+  const zone = parts.find(({ type }) => type === 'timeZoneName')?.value ?? 'UTC';
+  const day = `${two(now.getDate())}-${MONTHS[now.getMonth()]}-${now.getFullYear()}`;
+  const clock = `${two(now.getHours())}:${two(now.getMinutes())}:${two(now.getSeconds())}`;
+  return `${DAYS[now.getDay()]}, ${day} ${clock} ${zone}`;
+}
+
+/** `Sunday, 22-Nov-2026 09:05:07 GMT`. */
+export function dateGmt(now = new Date()): string {
+  const [, date, month, year, clock] = now.toUTCString().split(' ');
+  return `${DAYS[now.getUTCDay()]}, ${date}-${month}-${year} ${clock} GMT`;
+}
+
 const FRACTIONS = Array.from({ length: 1000 }, (_, ms) => `.${String(ms).padStart(3, '0')}`);
 
 /** Seconds with three digits behind the point: `0.012`. Never negative, as clocks may be set back. */

@@ -3,6 +3,9 @@ import { HeaderList } from '@polygate/plugin-sdk';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import type { GatewayContext } from './gateway-context.ts';
+import { dateGmt, dateLocal } from './log-time.ts';
+import { VARIABLE_DOCS } from './variable-docs.ts';
+import { keptUpstreamHeaders } from './variable-prefixes.ts';
 import { RequestVariables } from './variables.ts';
 
 /** As much of a request as variables look at. */
@@ -147,4 +150,61 @@ test('addresses are added to X-Forwarded-For, and are there as bytes', () => {
   expect(vars.get('proxy_add_x_forwarded_for')).toBe('a, b, 10.1.2.3');
   expect(variables().get('proxy_add_x_forwarded_for')).toBe('10.1.2.3');
   expect(variables().get('binary_remote_addr')).toBe('\n\x01\x02\x03');
+});
+
+test('what the upstream sent is told apart from what is sent, once somebody asks', () => {
+  const response = {
+    status: 200,
+    source: 'upstream',
+    headers: HeaderList.fromRaw(['Server', 'Polygate', 'Set-Cookie', 'a=1; Path=/']),
+    upstreamHeaders: undefined as HeaderList | undefined,
+    trailers: HeaderList.fromRaw(['Grpc-Status', '0']),
+  };
+  const vars = variables([], { response });
+  expect(vars.get('upstream_http_server')).toBe('Polygate');
+  response.upstreamHeaders = keptUpstreamHeaders(HeaderList.fromRaw(['Server', 'nginx']));
+  expect(vars.get('upstream_http_server')).toBe('nginx');
+  expect(vars.get('upstream_cookie_a')).toBeUndefined();
+  response.upstreamHeaders = undefined;
+  expect(vars.get('upstream_cookie_a')).toBe('1');
+  expect([vars.get('upstream_trailer_grpc_status'), vars.get('sent_trailer_grpc_status')]).toEqual([
+    '0',
+    '0',
+  ]);
+  response.source = 'gateway';
+  expect([vars.get('upstream_http_server'), vars.get('upstream_trailer_grpc_status')]).toEqual([
+    undefined,
+    undefined,
+  ]);
+});
+
+test('connections are told by number, age and requests', () => {
+  const exchange = { connection: { serial: 7, requests: 3, startedMs: performance.now() - 1500 } };
+  const vars = variables([], { exchange });
+  expect([vars.get('connection'), vars.get('connection_requests')]).toEqual(['7', '3']);
+  expect(vars.get('connection_time')).toMatch(/^1\.[5-9]\d\d$/);
+});
+
+test('dates are those of nginx', () => {
+  const now = new Date(Date.UTC(2026, 10, 22, 9, 5, 7));
+  expect(dateGmt(now)).toBe('Sunday, 22-Nov-2026 09:05:07 GMT');
+  expect(dateLocal(now)).toMatch(/^\w+day, 2\d-Nov-2026 \d\d:\d5:07 \S+$/);
+});
+
+test('lists have a value for each try', () => {
+  const attempts = [
+    { address: 'a:1', status: 502, headerTimeMs: undefined, responseTimeMs: 3 },
+    { address: 'b:1', status: 200, headerTimeMs: 1, responseTimeMs: 2, bodyBytes: 42 },
+  ];
+  const vars = variables([], { attempts, upstream: { scheme: 'https' } });
+  expect(vars.get('upstream_response_length')).toBe('0, 42');
+  expect(vars.get('apisix_upstream_response_time')).toBe('0.003, 0.002');
+  expect([vars.get('proxy_host'), vars.get('proxy_port')]).toEqual(['apisix_backend', '443']);
+});
+
+test('each variable is described once, by one line', () => {
+  const { whole, prefixes } = VARIABLE_DOCS;
+  const all = [...whole, ...prefixes];
+  expect(new Set(all.map(({ name }) => name)).size).toBe(all.length);
+  for (const { meaning } of all) expect(meaning).toMatch(/^.{3,90}$/);
 });

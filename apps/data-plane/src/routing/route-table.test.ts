@@ -108,6 +108,46 @@ describe('RouteTable', () => {
     expect(after.match(request('/a/b'))).toBeUndefined();
   });
 
+  test('with hosts as conditions, vars and clients it matches as a scan does, too', () => {
+    const path = fc.constantFrom('/', '/a', '/a/', '/a/b', '/a/b/c', '/b');
+    const arbitrary = fc.record({
+      path,
+      star: fc.boolean(),
+      hosts: fc.option(fc.subarray(['a.test', '*.test', '*.b.test', 'x.b.test'], { minLength: 1 })),
+      grouped: fc.boolean(),
+      priority: fc.integer({ min: -1, max: 1 }),
+      color: fc.constantFrom(undefined, 'red', 'blue'),
+      client: fc.constantFrom(undefined, '127.0.0.1', '10.0.0.1'),
+    });
+    const asked = fc.record({
+      path,
+      host: fc.constantFrom('a.test', 'b.test', 'x.b.test', 'y.b.test', ''),
+      color: fc.constantFrom('red', 'blue', 'green'),
+    });
+    fc.assert(
+      fc.property(fc.array(arbitrary, { maxLength: 10 }), asked, (specs, { color, ...wanted }) => {
+        const all = specs.flatMap((spec, i) => {
+          const conditions = {
+            priority: spec.priority,
+            createdIndex: i,
+            clients: spec.client === undefined ? undefined : new Set([spec.client]),
+            condition: spec.color && ((vars: RouteRequest['vars']) => vars.get('c') === spec.color),
+          };
+          const pattern = spec.star ? `${spec.path}*` : spec.path;
+          const hosts = spec.hosts ?? undefined;
+          // `radixtree_host_uri` has an entry for each host, the other modes have one with all
+          return spec.grouped && hosts !== undefined
+            ? hosts.map((host) => entry(`${i}`, pattern, { ...conditions, host }))
+            : [entry(`${i}`, pattern, { ...conditions, hosts })];
+        });
+        const vars = { get: (name: string) => (name === 'c' ? color : undefined) };
+        const question = request(wanted.path, { host: wanted.host, vars });
+        expect(tableOf(...all).match(question)?.target).toBe(naiveMatch(all, question));
+      }),
+      { numRuns: 500 },
+    );
+  });
+
   test('matches the same as a scan over all candidates, also after changes', () => {
     const segment = fc.constantFrom('a', 'b', 'c');
     const path = fc.array(segment, { maxLength: 3 }).map((parts) => `/${parts.join('/')}`);

@@ -1,10 +1,10 @@
 import type { Socket } from 'node:net';
-import { GatewayError } from '@polygate/plugin-sdk';
-import type { GatewayErrorCode, Peer } from '@polygate/plugin-sdk';
+import { GatewayError, type GatewayErrorCode, type Peer } from '@polygate/plugin-sdk';
 import { RequestHeadParser } from '../http1/head-parser.ts';
 import { Http1Error } from '../http1/http1-error.ts';
 import type { TlsSession } from '../request/exchange.ts';
 import {
+  countConnection,
   pauseReading,
   peersOf,
   readAccepted,
@@ -53,7 +53,7 @@ export class Http1Connection implements ByteReceiver, ClockedConnection, Tunnell
   #isClosing = false;
   #isClosed = false;
   #lingerBytes = 0;
-  #requests = 0;
+  readonly counted = countConnection();
 
   /** `accepted` is paused and unread. `onGone` is called once, when the connection is closed. */
   constructor(
@@ -158,7 +158,7 @@ export class Http1Connection implements ByteReceiver, ClockedConnection, Tunnell
   #begin(buffer: Buffer, start: number, end: number): number {
     const { options } = this;
     const parser = this.#parser;
-    this.#requests += 1;
+    this.counted.requests += 1;
     this.#clock.requestBegun();
     const { contentLength, isChunked } = parser;
     let next = start;
@@ -168,7 +168,7 @@ export class Http1Connection implements ByteReceiver, ClockedConnection, Tunnell
       body = new Http1RequestBody(this, length, options.bodyBytesMax);
       next = body.takeWhole(buffer, start, end);
     }
-    const isFull = this.#requests >= options.keepaliveRequestsMax;
+    const isFull = this.counted.requests >= options.keepaliveRequestsMax;
     const keepAlive = parser.keepAlive && !this.isLast && !isFull && options.timeoutsMs.idle > 0;
     const exchange = new Http1Exchange(this, parser, body ?? NO_BODY, keepAlive);
     parser.reset();
@@ -326,7 +326,7 @@ export class Http1Connection implements ByteReceiver, ClockedConnection, Tunnell
 
   #handOver(buffer: Buffer, start: number, end: number): number {
     const { onHttp2 } = this.options;
-    if (onHttp2 === undefined || this.tls !== undefined || this.#requests > 0) {
+    if (onHttp2 === undefined || this.tls !== undefined || this.counted.requests > 0) {
       this.#refuse(505, 'HTTP/2 is not served here');
       return end;
     }

@@ -4,6 +4,7 @@ import type { RequestHeadParser } from '../http1/head-parser.ts';
 import { responseHeadText, trailersText } from '../http1/write-head.ts';
 import type { Framing } from '../http1/write-head.ts';
 import type {
+  ClientConnection,
   Exchange,
   ExchangeListener,
   RequestBody,
@@ -68,6 +69,10 @@ export class Http1Exchange implements Exchange {
 
   get server(): Peer {
     return this.#connection.server;
+  }
+
+  get connection(): ClientConnection {
+    return this.#connection.counted;
   }
 
   get tls(): TlsSession | undefined {

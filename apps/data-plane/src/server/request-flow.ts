@@ -262,6 +262,7 @@ class RequestFlow implements ExchangeListener, ForwardHandler {
   #endAnswer(trailers: HeaderList | undefined): void {
     const { response } = this.#ctx;
     const filters = this.#filters;
+    response.trailers = trailers;
     if (filters !== undefined) {
       const last = filters.finish();
       if (filters.isHolding) {

@@ -136,3 +136,17 @@ function onClose(this: Socket): void {
   const socket = this as ByteSocket;
   socket[RECEIVER].onClose(socket[FAILURE]);
 }
+
+/** A client's connection, as variables tell of it. */
+export interface CountedConnection {
+  readonly serial: number;
+  requests: number;
+  readonly startedMs: number;
+}
+
+let connections = 0;
+
+/** With a number that no other connection of this thread has. */
+export function countConnection(): CountedConnection {
+  return { serial: ++connections, requests: 0, startedMs: performance.now() };
+}

@@ -28,6 +28,8 @@ const READERS: Readonly<Record<string, Reader>> = {
   ),
 };
 
+export const SSL_VARIABLE_NAMES: readonly string[] = Object.keys(READERS);
+
 /**
  * nginx's variables about a client's TLS connection, by name (`ssl_…`); undefined where there is none
  * of that name or nothing to say. Source: ngx_http_ssl_module.

@@ -101,9 +101,8 @@ export function compileUpstream(
   },
 ): CompiledUpstream {
   if (resource.service_name === undefined) return compileWithNodes(resource, id, { key, around });
-  const { service_name: _, ...rest } = resource;
-  const compile = (nodes: UpstreamResource['nodes']): CompiledUpstream =>
-    compileWithNodes({ ...rest, nodes: nodes ?? [] }, id, { key, around });
+  const compile = (nodes: readonly UpstreamNode[]): CompiledUpstream =>
+    compileWithNodes({ ...resource, nodes }, id, { key, around });
   const service = around.serviceOf?.(resource) ?? unknownService(resource.discovery_type);
   return { ...compile([]), discovered: new DiscoveredUpstream(service, compile) };
 }

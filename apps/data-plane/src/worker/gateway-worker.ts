@@ -3,7 +3,7 @@ import type { Logger } from '@polygate/chassis';
 import { IpSet } from '@polygate/model';
 import { loadPlugins, logBatches } from '@polygate/plugins';
 import type { PluginEnvironment } from '@polygate/plugin-sdk';
-import type { ConfigUpdate } from '../config/config-item.ts';
+import type { ConfigUpdate, PluginSelection } from '../config/config-item.ts';
 import { SnapshotBuilder } from '../config/snapshot-builder.ts';
 import type { CompileFailure } from '../config/snapshot-builder.ts';
 import { SnapshotHolder } from '../config/snapshot-holder.ts';
@@ -57,12 +57,17 @@ export interface GatewayWorker {
   stop(graceMs: number): Promise<void>;
 }
 
+/** What a worker has from the main thread, and tells it. */
+export interface MainThread {
+  readonly onHealth: (reports: HealthReports) => void;
+  readonly onServices: (wishes: ServiceWishes) => void;
+  /** Of the whole process. */
+  readonly metricsText: () => Promise<string>;
+}
+
 export async function createGatewayWorker(
   start: WorkerStart,
-  tell: {
-    readonly onHealth: (reports: HealthReports) => void;
-    readonly onServices: (wishes: ServiceWishes) => void;
-  },
+  { onHealth, onServices, metricsText }: MainThread,
 ): Promise<GatewayWorker> {
   const { config } = start;
   const logs = openWorkerLogs(start);
@@ -76,17 +81,10 @@ export async function createGatewayWorker(
   const deadlines = new Deadlines();
   const transport = createTransport(config, deadlines, new NameResolver(config.dns));
   const holder = new SnapshotHolder((error) => log.error(`dispose failed: ${String(error)}`));
-  const health = new WorkerHealth(tell.onHealth, log);
-  const services = new WorkerServices(tell.onServices);
-  const builder = createBuilder(start, {
-    health,
-    services,
-    metrics,
-    shared,
-    runnerCalls,
-    counts,
-    log,
-  });
+  const health = new WorkerHealth(onHealth, log);
+  const services = new WorkerServices(onServices);
+  const parts = { health, services, metrics, shared, runnerCalls, counts, metricsText, log };
+  const builder = createBuilder(start, parts);
   const gateway: Gateway = {
     ...gatewaySettings(start),
     holder,
@@ -99,8 +97,7 @@ export async function createGatewayWorker(
   let listeners: GatewayListeners | undefined;
   return {
     async apply(update) {
-      const names = update.plugins?.names;
-      const plugins = names === undefined ? undefined : await loadPlugins(names);
+      const plugins = update.plugins && (await pluginsOf(update.plugins, log));
       const { snapshot, disposals, failures } = builder.build(update, plugins);
       holder.publish(snapshot, disposals, { mayGoBack: update.reset });
       return failures;
@@ -136,6 +133,11 @@ export async function createGatewayWorker(
   };
 }
 
+function pluginsOf(selection: PluginSelection, log: Logger): ReturnType<typeof loadPlugins> {
+  const { names, user: versions = new Map() } = selection;
+  return loadPlugins(names, { versions, onProblem: (message) => log.error(message) });
+}
+
 function createBuilder(
   start: WorkerStart,
   parts: {
@@ -145,6 +147,7 @@ function createBuilder(
     readonly shared: SharedCounters;
     readonly counts: TrafficCounts;
     readonly runnerCalls: RunnerCalls;
+    readonly metricsText: () => Promise<string>;
     readonly log: Logger;
   },
 ): SnapshotBuilder {
@@ -167,7 +170,11 @@ function createBuilder(
       metrics: parts.metrics,
       external: parts.runnerCalls.external,
       httpsPorts: config.ssl.enabled ? config.ssl.listen.map(({ port }) => port) : [],
-      node: { id: start.nodeId, connections: () => parts.counts.sum() },
+      node: {
+        id: start.nodeId,
+        connections: () => parts.counts.sum(),
+        metricsText: parts.metricsText,
+      },
       logFor: (plugin) => log.child({ plugin }),
     },
   });

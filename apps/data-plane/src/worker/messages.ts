@@ -46,6 +46,8 @@ export type ToWorker =
   | { readonly kind: 'service'; readonly change: ServiceChange }
   /** Whether answers name the plugins that ran. */
   | { readonly kind: 'debug-mode'; readonly on: boolean }
+  /** What was asked for; undefined: it could not be had. */
+  | { readonly kind: 'metrics-text'; readonly id: number; readonly text: string | undefined }
   /** Log files were renamed: go on in new ones. */
   | { readonly kind: 'reopen-logs' }
   /** Stop listening, finish what is in flight within the time, then exit. */
@@ -63,6 +65,8 @@ export type FromWorker =
   /** After the first update. */
   | { readonly kind: 'listening'; readonly listen: readonly Listener[] }
   | { readonly kind: 'metrics'; readonly id: number; readonly snapshot: MetricSnapshot }
+  /** A plugin shows the metrics of the whole process. */
+  | { readonly kind: 'ask-metrics'; readonly id: number }
   | { readonly kind: 'health-reports'; readonly reports: HealthReports }
   | { readonly kind: 'services'; readonly wishes: ServiceWishes }
   | { readonly kind: 'runners'; readonly id: number; readonly report: RunnersReport }

@@ -43,6 +43,7 @@ async function startPool(
     log: { ...log, child: () => log, isEnabled: () => true } as never,
     fullUpdate: () => update,
     onProgress: () => undefined,
+    metricsText: () => Promise.resolve(''),
   });
   cleanups.push(() => pool.stop(1000));
   return { pool, log };

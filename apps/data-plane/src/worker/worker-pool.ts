@@ -43,6 +43,8 @@ export interface WorkerPoolOptions {
   readonly fullUpdate: () => ConfigUpdate;
   /** Called when what all workers serve may have changed. */
   readonly onProgress: () => void;
+  /** The metrics of the whole process, in Prometheus's text format. */
+  readonly metricsText: () => Promise<string>;
 }
 
 /**
@@ -302,6 +304,9 @@ export class WorkerPool {
         this.#reporting.get(message.id)?.(message.report);
         this.#reporting.delete(message.id);
         return;
+      case 'ask-metrics':
+        void this.#tellMetrics(member, message.id);
+        return;
       case 'health-reports':
         this.health.receive(message.reports);
         return;
@@ -314,6 +319,14 @@ export class WorkerPool {
         return;
     }
     this.#options.onProgress();
+  }
+
+  async #tellMetrics({ thread }: Member, id: number): Promise<void> {
+    const text = await this.#options.metricsText().catch((error: unknown) => {
+      this.#options.log.error(`Failed to collect metrics: ${String(error)}`);
+      return undefined;
+    });
+    thread.postMessage({ kind: 'metrics-text', id, text } satisfies ToWorker);
   }
 
   #onExit(member: Member, code: number): void {

@@ -1,5 +1,6 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import { createGatewayWorker } from './gateway-worker.ts';
+import { ProcessMetrics } from './process-metrics.ts';
 import type { FromWorker, ToWorker, WorkerStart } from './messages.ts';
 
 // The entry of a worker thread: messages in, messages out. Updates are applied one after another.
@@ -8,9 +9,11 @@ const port = parentPort;
 if (port === null) throw new Error('worker-thread.ts is started by the data plane');
 const send = (message: FromWorker): void => port.postMessage(message);
 
+const processMetrics = new ProcessMetrics((id) => send({ kind: 'ask-metrics', id }));
 const worker = await createGatewayWorker(workerData as WorkerStart, {
   onHealth: (reports) => send({ kind: 'health-reports', reports }),
   onServices: (wishes) => send({ kind: 'services', wishes }),
+  metricsText: () => processMetrics.ask(),
 });
 let isListening = false;
 let pluginGeneration = 0;
@@ -31,6 +34,9 @@ port.on('message', (message: ToWorker) => {
       void worker
         .reportRunners(message.withManagers)
         .then((report) => send({ kind: 'runners', id: message.id, report }));
+      break;
+    case 'metrics-text':
+      processMetrics.answer(message.id, message.text);
       break;
     case 'health':
       worker.takeHealth(message.change);

@@ -2,7 +2,7 @@ import { URI_SCHEMA } from '@polygate/model';
 import type { PluginDefinition } from '@polygate/plugin-sdk';
 import { BATCH_METADATA_SCHEMA, batchSchema } from '../log-sinks/batch.schema.ts';
 import type { BatchedLoggerConf } from '../log-sinks/batched-logger.ts';
-import { LOG_FORMAT_SCHEMA, LOGGED_BODIES_SCHEMA } from '../log-entry/log-entry.schema.ts';
+import { LOG_FORMAT_SCHEMA, LOGGED_BODIES_SCHEMA } from '../log-entries/log-entry.schema.ts';
 
 export interface ClickhouseLoggerConf extends BatchedLoggerConf {
   /** In the place of `endpoint_addrs`. */

@@ -1,5 +1,6 @@
 import { contextKey, definePlugin } from '@polygate/plugin-sdk';
 import type { LocalReply, PluginEnvironment, RequestContext } from '@polygate/plugin-sdk';
+import { ALLOWED_ORIGIN } from './allowed-origin.ts';
 import { definition, type CorsConf } from './cors.schema.ts';
 import { originList, originNames, originPatterns, type OriginRule } from './origin-rule.ts';
 
@@ -69,8 +70,10 @@ function timingRule(conf: CorsConf): OriginRule | undefined {
   return origins === undefined ? undefined : originList(origins);
 }
 
-function allow({ request, response }: RequestContext, prepared: Prepared, origin: string): void {
+function allow(ctx: RequestContext, prepared: Prepared, origin: string): void {
+  const { request, response } = ctx;
   const { headers } = response;
+  ctx.set(ALLOWED_ORIGIN, origin);
   headers.setKnown('Access-Control-Allow-Origin', 'access-control-allow-origin', origin);
   headers.setKnown(
     'Access-Control-Allow-Methods',

@@ -2,7 +2,7 @@ import { definePlugin } from '@polygate/plugin-sdk';
 import type { PluginEnvironment, RequestContext } from '@polygate/plugin-sdk';
 import { PartlySent } from '../log-sinks/batch-processor.ts';
 import { logBatches, type LogBatch, type LogSink } from '../log-sinks/log-batches.ts';
-import { latenciesOf } from '../log-entry/log-entry-full.ts';
+import { latenciesOf } from '../log-entries/log-entry-full.ts';
 import { sendOverUdp } from '../log-sinks/log-sink-socket.ts';
 import {
   DATADOG_DEFAULTS,

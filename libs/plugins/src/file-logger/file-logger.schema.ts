@@ -5,7 +5,7 @@ import {
   LOG_MATCH_SCHEMA,
   LOGGED_BODIES_SCHEMA,
   type LogEntryConf,
-} from '../log-entry/log-entry.schema.ts';
+} from '../log-entries/log-entry.schema.ts';
 
 export interface FileLoggerConf extends LogEntryConf {
   readonly path?: string;

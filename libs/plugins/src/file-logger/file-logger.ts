@@ -1,6 +1,6 @@
 import { definePlugin, lineFiles } from '@polygate/plugin-sdk';
 import type { LineFile } from '@polygate/plugin-sdk';
-import { prepareLogEntry, type LogEntryBuilder } from '../log-entry/log-entry.ts';
+import { prepareLogEntry, type LogEntryBuilder } from '../log-entries/log-entry.ts';
 import { definition, type FileLoggerConf } from './file-logger.schema.ts';
 
 interface Prepared {

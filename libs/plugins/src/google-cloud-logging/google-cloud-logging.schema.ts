@@ -1,7 +1,7 @@
 import type { PluginDefinition } from '@polygate/plugin-sdk';
 import { BATCH_METADATA_SCHEMA, batchSchema } from '../log-sinks/batch.schema.ts';
 import type { BatchedLoggerConf } from '../log-sinks/batched-logger.ts';
-import { LOG_FORMAT_SCHEMA } from '../log-entry/log-entry.schema.ts';
+import { LOG_FORMAT_SCHEMA } from '../log-entries/log-entry.schema.ts';
 
 export interface GoogleAuthConf {
   readonly client_email: string;

@@ -11,8 +11,8 @@ import {
   prepareLogEntry,
   type LogEntryBuilder,
   type LogEntryOptions,
-} from '../log-entry/log-entry.ts';
-import type { LogEntryConf } from '../log-entry/log-entry.schema.ts';
+} from '../log-entries/log-entry.ts';
+import type { LogEntryConf } from '../log-entries/log-entry.schema.ts';
 
 export interface BatchedLoggerConf extends BatchConf, LogEntryConf {}
 

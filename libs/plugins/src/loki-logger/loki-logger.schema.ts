@@ -6,7 +6,7 @@ import {
   checkBodyExpressions,
   LOG_FORMAT_SCHEMA,
   LOGGED_BODIES_SCHEMA,
-} from '../log-entry/log-entry.schema.ts';
+} from '../log-entries/log-entry.schema.ts';
 
 export interface LokiLoggerConf extends BatchedLoggerConf {
   readonly endpoint_addrs: readonly string[];

@@ -1,4 +1,4 @@
-import { memoryLog, MemoryContext, memorySettings } from '@polygate/testing';
+import { MemoryContext, memoryLog, memoryNode, memorySettings } from '@polygate/testing';
 import { expect, test } from 'vitest';
 import plugin from './node-status.ts';
 
@@ -16,7 +16,7 @@ test('tells the id of the process and counts of its connections, as texts', asyn
   const sources = {
     metadata: () => ({}),
     settings: memorySettings(),
-    node: { id: 'gateway-a', connections },
+    node: { ...memoryNode('gateway-a'), connections },
   };
   const [api] = plugin.publicApis!({}, sources);
   expect(api).toMatchObject({ methods: ['GET'], path: '/apisix/status' });

@@ -1,9 +1,11 @@
 import { definePlugin } from '@polygate/plugin-sdk';
 import type {
   Counter,
+  GatewayNode,
   Histogram,
   MatchedRoute,
   PluginEnvironment,
+  PublicApi,
   RequestContext,
 } from '@polygate/plugin-sdk';
 import { planLabels, type LabelPlan } from './labelled-metric.ts';
@@ -21,6 +23,7 @@ const DEFAULT_BUCKETS = [
   ...[1, 2, 5, 10, 20, 50, 100, 200, 500],
   ...[1000, 2000, 5000, 10000, 30000, 60000],
 ];
+const DEFAULT_URI = '/apisix/prometheus/metrics';
 // What these labels are for a request that no AI plugin took part in.
 const NO_MODEL = ['traditional_http', '', ''] as const;
 /**
@@ -32,6 +35,10 @@ const statusLabels: string[] = ['', '', '', '', '', '', '', ...NO_MODEL, ''];
 
 /** Source: http_log of apisix/plugins/prometheus/exporter.lua. */
 export default definePlugin<PrometheusConf, Prepared>(definition, {
+  // where there is a server for them they are nowhere else: get_api of exporter.lua
+  publicApis: (attr, { node }) =>
+    attr['enable_export_server'] === false ? [metricsApi(attr['export_uri'], node)] : [],
+
   prepare(conf, env) {
     const status = planLabels('http_status', env);
     const latency = planLabels('http_latency', env);
@@ -85,6 +92,18 @@ export default definePlugin<PrometheusConf, Prepared>(definition, {
     metric.increment(labels.valuesFor(ctx, own), ctx.bytesSent);
   },
 });
+
+function metricsApi(uri: unknown, node: GatewayNode): PublicApi {
+  return {
+    methods: ['GET'],
+    path: typeof uri === 'string' ? uri : DEFAULT_URI,
+    handle: async () => ({
+      status: 200,
+      headers: { 'Content-Type': 'text/plain' },
+      body: await node.metricsText(),
+    }),
+  };
+}
 
 function countStatus(
   ctx: RequestContext,

@@ -2,10 +2,10 @@ import { hostname } from 'node:os';
 import type { RequestContext } from '@polygate/plugin-sdk';
 import { defineBatchedLogger } from '../log-sinks/batched-logger.ts';
 import type { LogSink } from '../log-sinks/log-batches.ts';
-import { membersBehind } from '../log-entry/log-entry-format.ts';
-import { latenciesOf, upstreamAddresses } from '../log-entry/log-entry-full.ts';
-import { jsonArguments, jsonHeaders, jsonText } from '../log-entry/log-entry-json.ts';
-import type { LogEntryBuilder } from '../log-entry/log-entry.ts';
+import { membersBehind } from '../log-entries/log-entry-format.ts';
+import { latenciesOf, upstreamAddresses } from '../log-entries/log-entry-full.ts';
+import { jsonArguments, jsonHeaders, jsonText } from '../log-entries/log-entry-json.ts';
+import type { LogEntryBuilder } from '../log-entries/log-entry.ts';
 import { endpointUrl, openHttpTarget } from '../log-sinks/log-sink-http.ts';
 import { definition, type SplunkHecLoggingConf } from './splunk-hec-logging.schema.ts';
 

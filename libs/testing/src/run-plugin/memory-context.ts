@@ -218,6 +218,7 @@ class MemoryResponse implements ClientResponse {
   headers = new HeaderList();
   source: 'upstream' | 'gateway' = 'gateway';
   readonly early = new HeaderList();
+  trailers: HeaderList | undefined = undefined;
   held = false;
   /** In the `response` phase. */
   body: Buffer = Buffer.alloc(0);

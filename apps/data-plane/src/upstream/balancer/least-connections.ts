@@ -59,7 +59,7 @@ class LeastConnections implements Picker {
     let least = Infinity;
     for (let i = begin; i < length; i++) {
       const score = (1 + (inFlight[places[i] as number] as number)) * (costs[i] as number);
-      if (score < least || best === -1) {
+      if (score < least) {
         best = i;
         least = score;
         // It has nothing to do, and none weighs more.
@@ -68,13 +68,14 @@ class LeastConnections implements Picker {
     }
     for (let i = 0; i < begin; i++) {
       const score = (1 + (inFlight[places[i] as number] as number)) * (costs[i] as number);
-      if (score < least || best === -1) {
+      if (score < least) {
         best = i;
         least = score;
         if (score === leastCost) return best;
       }
     }
-    return best;
+    // all have the weight 0, and with it no score
+    return best === -1 ? begin % length : best;
   }
 
   #leastBut(tried: NodeSet, unhealthy: NodeSet): number {

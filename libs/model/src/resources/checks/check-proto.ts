@@ -9,7 +9,25 @@ const require = createRequire(import.meta.url);
 interface DescriptorLibrary {
   readonly FileDescriptorSet: { decode(bytes: Uint8Array): DescriptorSet };
 }
-type DescriptorSet = protobuf.Message & { readonly file?: readonly unknown[] };
+type DescriptorSet = protobuf.Message & { readonly file?: readonly DescribedFile[] };
+
+interface DescribedFile {
+  readonly package?: string;
+  readonly messageType?: readonly DescribedType[];
+}
+
+interface DescribedType {
+  readonly name: string;
+  readonly options?: { readonly mapEntry?: boolean };
+  readonly nestedType?: readonly DescribedType[];
+}
+
+/** A proto that compiled, with all its types resolved and its fields named as in the source. */
+export interface LoadedProto {
+  readonly root: protobuf.Root;
+  /** Full names, as `.pkg.Message.FooEntry`, of messages that stand for the entries of a map. */
+  readonly mapEntries: ReadonlySet<string>;
+}
 
 /** One top-level message of 3,000 fields; a second or two of compiling. */
 const COST_MAX = 10_000_000;
@@ -26,35 +44,63 @@ export function checkProto(content: string): void {
   try {
     compileText(content, library);
   } catch (cause) {
-    if (isDescriptorSet(content)) return;
+    if (readDescriptorSet(content) !== undefined) return;
     const why = cause instanceof Error ? cause.message : String(cause);
     throw new ConfigError(`invalid content: ${why}`, { cause });
   }
 }
 
+/** For one that was checked. Throws an Error: of a descriptor set, types may be missing. */
+export function loadProto(content: string): LoadedProto {
+  const library = require('protobufjs') as typeof protobuf;
+  const set = readDescriptorSet(content);
+  if (set === undefined) {
+    return { root: compileText(content, library), mapEntries: new Set() };
+  }
+  // of `ext/descriptor`, whose types leave it out
+  const roots = library.Root as unknown as {
+    fromDescriptor(set: DescriptorSet): protobuf.Root;
+  };
+  return { root: roots.fromDescriptor(set), mapEntries: mapEntriesOf(set) };
+}
+
 /** Throws an Error that names what is wrong, and where. */
-function compileText(content: string, library: typeof protobuf): void {
+function compileText(content: string, library: typeof protobuf): protobuf.Root {
   if (compileCost(content) > COST_MAX) throw new Error('too many fields in one place');
   const root = new library.Root();
-  const { imports = [], weakImports = [] } = library.parse(content, root);
+  const { imports = [], weakImports = [] } = library.parse(content, root, { keepCase: true });
   for (const file of [...imports, ...weakImports]) {
     const definition = file.startsWith(GOOGLE_TYPES) ? library.common.get(file) : null;
     if (definition?.nested) root.addJSON(definition.nested);
     else if (imports.includes(file)) throw new Error(`${file} can not be imported`);
   }
   root.resolveAll();
+  return root;
 }
 
-function isDescriptorSet(content: string): boolean {
-  if (!BASE64.test(content) || content.length % 4 !== 0) return false;
+/** Undefined for what is none: then it is a text. */
+function readDescriptorSet(content: string): DescriptorSet | undefined {
+  if (!BASE64.test(content) || content.length % 4 !== 0) return undefined;
   const { FileDescriptorSet } = require('protobufjs/ext/descriptor/index.js') as DescriptorLibrary;
   try {
     const set = FileDescriptorSet.decode(Buffer.from(content, 'base64'));
-    return set.file !== undefined && set.file.length > 0;
+    return set.file !== undefined && set.file.length > 0 ? set : undefined;
   } catch {
     // neither form: the text's fault is the one to tell
-    return false;
+    return undefined;
   }
+}
+
+function mapEntriesOf({ file = [] }: DescriptorSet): ReadonlySet<string> {
+  const names = new Set<string>();
+  const visit = (types: readonly DescribedType[], prefix: string): void => {
+    for (const { name, options, nestedType = [] } of types) {
+      if (options?.mapEntry === true) names.add(`${prefix}.${name}`);
+      visit(nestedType, `${prefix}.${name}`);
+    }
+  };
+  for (const one of file) visit(one.messageType ?? [], one.package ? `.${one.package}` : '');
+  return names;
 }
 
 /**

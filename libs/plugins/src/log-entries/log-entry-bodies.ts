@@ -1,5 +1,6 @@
 import { contextKey, GatewayError } from '@polygate/plugin-sdk';
 import type { PluginEnvironment, RequestContext } from '@polygate/plugin-sdk';
+import { MASKED_BODY } from '../data-mask/masked-body.ts';
 import { compileLenient, type Condition } from './log-entry-condition.ts';
 import { ResponseCapture } from './log-entry-response.ts';
 import type { LogEntryConf } from './log-entry.schema.ts';
@@ -43,12 +44,15 @@ export class LoggedBodies {
   }
 
   requestBody(ctx: RequestContext): string | undefined {
-    const read = ctx.get(this.#read)?.toString('latin1');
-    return read ?? ctx.vars.get('request_body')?.slice(0, this.#requestBytesMax);
+    return (
+      this.readRequestBody(ctx) ?? ctx.vars.get('request_body')?.slice(0, this.#requestBytesMax)
+    );
   }
 
   /** Only what `include_req_body` asked for. */
   readRequestBody(ctx: RequestContext): string | undefined {
-    return ctx.get(this.#read)?.toString('latin1');
+    const read = ctx.get(this.#read);
+    const masked = read && ctx.get(MASKED_BODY)?.subarray(0, this.#requestBytesMax);
+    return (masked ?? read)?.toString('latin1');
   }
 }

@@ -1,5 +1,6 @@
+import { sep } from 'node:path';
 import type { Logger, PluginDefinition } from '@polygate/plugin-sdk';
-import { PLUGIN_DEFINITIONS } from './definitions.ts';
+import { PLUGIN_DEFINITIONS } from '../definitions.ts';
 import { standInDefinition } from './stand-in-plugin.ts';
 import { tryUserPlugin } from './try-user-plugin.ts';
 import type { UserPluginParts } from './try-user-plugin.ts';
@@ -16,6 +17,8 @@ export type { UserPluginVersion } from './user-plugin-files.ts';
 const LOOK_MS = 500;
 /** Modules are never unloaded: past this many versions a process wants to be started anew. */
 const VERSIONS_MAX = 1000;
+/** Each has a thread of its own while it is tried. */
+const LOADS_AT_ONCE = 4;
 
 export interface UserPluginsOptions {
   /** Absolute; of two plugins with one name that in the earlier folder counts. */
@@ -82,7 +85,7 @@ export class UserPlugins {
    */
   refresh({ retry = false } = {}): Promise<boolean> {
     const refreshed = this.#turn.then(async () => this.#take(await this.#list(), retry));
-    this.#turn = refreshed;
+    this.#turn = refreshed.catch(() => undefined);
     return refreshed;
   }
 
@@ -120,7 +123,7 @@ export class UserPlugins {
     for (const dir of this.#options.dirs) {
       const plugins = await listPlugins(dir).catch((error: unknown) => {
         complaints.add(`plugin_dirs: ${dir} cannot be read: ${reasonOf(error)}`);
-        return [];
+        return this.#knownIn(dir);
       });
       for (const plugin of plugins) {
         const { name, path } = plugin;
@@ -139,20 +142,39 @@ export class UserPlugins {
     return listed;
   }
 
+  /** A folder that is out of reach for a while takes nothing away. */
+  #knownIn(dir: string): ListedPlugin[] {
+    return [...this.#known]
+      .filter(([, { path }]) => path.startsWith(dir + sep))
+      .map(([name, { path, signature }]) => ({ name, path, signature, files: [] }));
+  }
+
   async #take(listed: ReadonlyMap<string, ListedPlugin>, retry: boolean): Promise<boolean> {
     const before = this.#known;
     const known = new Map<string, Known>();
-    for (const plugin of listed.values()) {
-      const former = before.get(plugin.name);
-      const isSame = former?.signature === plugin.signature && former.path === plugin.path;
-      const isDone = isSame && (former.problem === undefined || !retry);
-      known.set(plugin.name, isDone ? former : await this.#load(plugin, former));
+    const waiting = [...listed.values()];
+    while (waiting.length > 0) {
+      const batch = waiting.splice(0, LOADS_AT_ONCE);
+      const loaded = await Promise.all(
+        batch.map((plugin) => this.#loadChanged(plugin, before.get(plugin.name), retry)),
+      );
+      batch.forEach(({ name }, i) => known.set(name, loaded[i] as Known));
     }
     for (const name of before.keys()) {
       if (!known.has(name)) this.#options.log.warn(`user plugin [${name}] is gone`);
     }
     this.#known = known;
     return !haveSameVersions(before, known);
+  }
+
+  async #loadChanged(
+    plugin: ListedPlugin,
+    former: Known | undefined,
+    retry: boolean,
+  ): Promise<Known> {
+    const isSame = former?.signature === plugin.signature && former.path === plugin.path;
+    const isDone = isSame && (former.problem === undefined || !retry);
+    return isDone ? former : await this.#load(plugin, former);
   }
 
   async #load(plugin: ListedPlugin, former: Known | undefined): Promise<Known> {

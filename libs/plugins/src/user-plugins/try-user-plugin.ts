@@ -1,7 +1,7 @@
 import { Worker } from 'node:worker_threads';
 import type { UserPluginVersion } from './user-plugin-files.ts';
 
-const TRIAL_TIMEOUT_MS = 15_000;
+const TRIAL_TIMEOUT_MS = 10_000;
 const TRIAL_HEAP_MIB_MAX = 256;
 
 /** `definitions`: where a plugin has its definition in a file of its own, its code is not loaded. */

@@ -1,5 +1,6 @@
 import { registerHooks } from 'node:module';
 import type { LoadFnOutput, ModuleFormat } from 'node:module';
+import { fileURLToPath } from 'node:url';
 import type { Plugin, PluginDefinition } from '@polygate/plugin-sdk';
 import { checkUserDefinition, checkUserPlugin } from './check-user-plugin.ts';
 import type { UserPluginVersion } from './user-plugin-files.ts';
@@ -7,7 +8,7 @@ import type { UserPluginVersion } from './user-plugin-files.ts';
 const SDK = '@polygate/plugin-sdk';
 /** In the URL of each module of a version: Node keeps a module for as long as the thread lives. */
 const QUERY = '?polygate-plugin=';
-const IMPORT_TIMEOUT_MS = 10_000;
+const IMPORT_TIMEOUT_MS = 5000;
 
 /** The texts of the versions that this thread was asked for, by id. */
 const versions = new Map<string, UserPluginVersion['files']>();
@@ -50,9 +51,20 @@ async function importModule(
   const imported = import(url + QUERY + version.id) as Promise<Record<string, unknown>>;
   try {
     return await Promise.race([imported, late]);
+  } catch (error) {
+    throw new Error(describe(error), { cause: error });
   } finally {
     clearTimeout(timer);
   }
+}
+
+/** With file and line, which Node has in the stack only. */
+function describe(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  const [, file, place = ''] =
+    /(file:[^\s?]+)\?polygate-plugin=[^\s:)]+((?::\d+){0,2})/.exec(error.stack ?? '') ?? [];
+  if (file === undefined) return error.message;
+  return `${error.message.replaceAll(/\?polygate-plugin=[\w-]+/g, '')} (${fileURLToPath(file)}${place})`;
 }
 
 /**
