@@ -27,7 +27,12 @@ const cleanUps: (() => unknown)[] = [];
 
 beforeEach(() => {
   transport = createHttp2Transport({
-    names: new NameResolver({ servers: undefined, validMs: undefined, timeoutMs: 1000, ipv6: true }),
+    names: new NameResolver({
+      servers: undefined,
+      validMs: undefined,
+      timeoutMs: 1000,
+      ipv6: true,
+    }),
     deadlines: new Deadlines(),
     headLimits: { headBytesMax: 65_536, headersMax: 100 },
     keepalive: { size: 10, idleTimeoutMs: 60_000, requestsMax: 1000 },

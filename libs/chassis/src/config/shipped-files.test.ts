@@ -56,10 +56,14 @@ test('the example leaves out no key that has an effect', () => {
   expect(missingKeys(KNOWN_KEYS, document, '')).toEqual([]);
 });
 
+/** Of two keys that exclude each other the one that is not shown. */
+const ALTERNATIVES: ReadonlySet<string> = new Set(['discovery.dns.resolv_conf']);
+
 function missingKeys(rule: KeyRule<unknown>, written: unknown, path: string): string[] {
   return Object.entries(rule.shape ?? {}).flatMap(([key, child]) => {
     if (child.isUnused) return [];
     const below = isMapping(written) ? written[key] : undefined;
+    if (ALTERNATIVES.has(`${path}${key}`)) return [];
     if (below === undefined && !child.shape) return [`${path}${key}`];
     return missingKeys(child, below, `${path}${key}.`);
   });

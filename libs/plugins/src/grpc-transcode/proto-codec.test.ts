@@ -14,7 +14,8 @@ const ALL = `
   package all;
   enum Color { RED = 0; GREEN = 1; DARK = -1; }
   message All {
-    ${NUMBERS.map((type, i) => `${type} one_${type} = ${i + 1}; repeated ${type} many_${type} = ${i + 101};`).join('\n')}
+    ${NUMBERS.map((type, i) => `${type} one_${type} = ${i + 1};`).join('\n')}
+    ${NUMBERS.map((type, i) => `repeated ${type} many_${type} = ${i + 101};`).join('\n')}
     bool flag = 50;
     string text = 51;
     bytes raw = 52;

@@ -111,10 +111,11 @@ class Decoder {
         continue;
       }
       inner.#expect(field, tag & 7);
-      if (field === key) name = inner.#value(field);
+      // a key is never a message
+      if (field === key) name = inner.#value(field) as string | number | boolean;
       else member = inner.#value(field);
     }
-    if (member !== undefined) map[String(name as string | number | boolean)] = member;
+    if (member !== undefined) map[String(name)] = member;
   }
 
   #value(field: FieldShape): DecodedValue {
@@ -247,7 +248,7 @@ function defaultOf(
   { kind, defaultValue, enum: names }: FieldShape,
   isProto3: boolean,
   options: DecodeOptions,
-): DecodedValue | undefined {
+): string | number | boolean | undefined {
   if (kind === 'enum') {
     const number = defaultValue === undefined ? 0 : names?.numbers.get(String(defaultValue));
     if (number === undefined || (defaultValue === undefined && !isProto3)) return undefined;
