@@ -110,6 +110,11 @@ export default tseslint.config(
     },
   },
   {
+    // As users write them: against the SDK by its name.
+    files: ['libs/plugin-sdk/examples/**/*.ts'],
+    rules: { '@nx/enforce-module-boundaries': 'off' },
+  },
+  {
     files: ['**/*.test.ts', '**/*.bench.ts'],
     rules: {
       '@typescript-eslint/no-unsafe-assignment': 'off',
