@@ -28,8 +28,11 @@ async function explain(body: unknown, control: ControlService): Promise<Answer> 
   const { question, dataPlane } = read;
   const asked = control.explain(question, { instanceId: dataPlane, timeoutMs: TIMEOUT_MS });
   if (asked === undefined) {
-    const which = dataPlane === undefined ? 'no data plane is' : `no data plane ${dataPlane} is`;
-    return refusal(503, `${which} connected: there is nobody who could explain the request`);
+    if (dataPlane !== undefined) return refusal(404, `no data plane ${dataPlane} is connected`);
+    return refusal(
+      503,
+      'no data plane is connected: there is nobody who could explain the request',
+    );
   }
   const answered = await asked.answered;
   switch (answered.kind) {

@@ -103,7 +103,7 @@ test('one data plane can be named', async () => {
   await connect('dp-1', () => ({ document: '{"n":1}' }));
   await connect('dp-2', () => ({ document: '{"n":2}' }));
   expect((await ask({ uri: '/', data_plane: 'dp-2' })).body).toEqual({ data_plane: 'dp-2', n: 2 });
-  expect((await ask({ uri: '/', data_plane: 'dp-3' })).status).toBe(503);
+  expect((await ask({ uri: '/', data_plane: 'dp-3' })).status).toBe(404);
 });
 
 test('503 when no data plane is connected, 502 when it has no answer or leaves', async () => {

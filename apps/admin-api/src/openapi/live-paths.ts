@@ -23,7 +23,7 @@ export function explainPaths(): JsonObject {
           properties: { data_plane: TEXT },
           required: ['data_plane'],
         }),
-        fails: [400, 502, 504],
+        fails: [400, 404, 502, 504],
       }),
     },
   };
