@@ -115,10 +115,12 @@ export class RunnerUnderTest {
     return Promise.race([this.#exit, sleep(ms, undefined, { ref: false })]);
   }
 
-  /** The connections of a process close a little before its parent hears that it ended. */
+  /**
+   * The connections of a process close a little before its parent hears that it ended, and its listening
+   * socket may close last: only one that answers is known to live.
+   */
   async noticeEnd(): Promise<void> {
-    if (this.hasProcess && (await this.#tryConnect()) !== undefined)
-      await this.exitWithin(NOTICE_MS);
+    if (this.hasProcess && !(await this.#answers())) await this.exitWithin(NOTICE_MS);
   }
 
   /** Whether a process of its group is left. */
@@ -191,6 +193,17 @@ export class RunnerUnderTest {
   #keep(text: string): void {
     this.#lines.push(...text.split('\n').filter((line) => line !== ''));
     this.#lines.splice(0, Math.max(0, this.#lines.length - LINES_KEPT));
+  }
+
+  async #answers(): Promise<boolean> {
+    try {
+      const probe = await this.connect();
+      const seen = await probe.prepare([], this.newKey(), this.waitMs);
+      probe.close();
+      return seen.kind === 'frame';
+    } catch {
+      return false;
+    }
   }
 
   async #tryConnect(): Promise<string | undefined> {
