@@ -6,15 +6,18 @@ export type {
   DiscoveryConfig,
   DnsDiscoveryConfig,
   DnsRecordType,
+  EurekaDiscoveryConfig,
   KubernetesDiscoveryConfig,
+  NacosDiscoveryConfig,
+  RegistryEndpoint,
 } from './config/discovery-config.ts';
 export { parseDebugFile } from './config/debug-file.ts';
 export type { DebugSettings } from './config/debug-file.ts';
 export type {
   AccessLogConfig,
+  AddressTlsConfig,
   AdminConfig,
   AdminKey,
-  CacheZoneConfig,
   ConfigProvider,
   EtcdConfig,
   EtcdTlsConfig,
@@ -23,11 +26,11 @@ export type {
   HttpRouter,
   LimitsConfig,
   ListenAddress,
+  ListenTlsConfig,
   LogLevel,
   NodeListen,
   PluginAttr,
   PluginList,
-  PluginSettings,
   PolygateConfig,
   RunnerCommand,
   RunnerConfig,
@@ -38,6 +41,7 @@ export type {
   TelemetryConfig,
   TlsProtocol,
   UpstreamKeepaliveConfig,
+  PluginSettings,
 } from './config/gateway-config.ts';
 export { loadConfig, reloadPluginList } from './config/load-config.ts';
 export { listenOn } from './listen-on.ts';
@@ -48,6 +52,7 @@ export { createLogger, openLogDestination } from './logger.ts';
 export type { LogDestination, LogFields, Logger, LoggerOptions } from './logger.ts';
 export { runMain } from './run-main.ts';
 export { prepareRunDir } from './prepare-run-dir.ts';
+export { reloadOnHangUp } from './reload-on-hang-up.ts';
 export { runUntilStopped } from './run-until-stopped.ts';
 export type { RunOptions } from './run-until-stopped.ts';
 export { startTelemetry } from './telemetry.ts';

@@ -111,6 +111,8 @@ export interface History {
 export interface ConfigStore {
   /** False for stores that are only read, as the standalone file. */
   readonly writable: boolean;
+  /** Of the program that keeps it, as `3.5.9`; left out where there is none beside ourselves. */
+  serverVersion?(): Promise<string>;
   get(key: string): Promise<StoredItem | undefined>;
   /** Everything below `prefix` (which ends with a slash), by createdIndex. */
   list(prefix: string): Promise<{ revision: number; items: StoredItem[] }>;

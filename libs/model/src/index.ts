@@ -24,6 +24,13 @@ export {
   type ExpressionVars,
 } from './expression/compile-expression.ts';
 export type { ExpressionValue } from './expression/operators.ts';
+export {
+  GOOGLE_TOKEN_URI,
+  googleGrant,
+  readGoogleToken,
+  type GoogleAccount,
+  type GoogleToken,
+} from './google-grant.ts';
 export { cloneJson, freeze } from './json-value.ts';
 export { luaNumber, luaToNumber } from './lua-text.ts';
 export { compilePattern, type Pattern, type PatternOptions } from './pattern/compile-pattern.ts';
@@ -65,11 +72,11 @@ export {
   realmSchema,
 } from './resources/schema-parts.ts';
 export { CHASH_KEY_SCHEMAS, UPSTREAM_SCHEMA } from './resources/upstreams.schema.ts';
-export { STREAM_PLUGIN_SCHEMAS } from './resources/checks/stream-plugins.ts';
+export { streamPlugins, type StreamPlugin } from './resources/checks/stream-plugins.ts';
 export {
   validateResource,
   type ValidatedResource,
   type ValidateOptions,
 } from './resources/validate-resource.ts';
-export { compileSchema, isSecretReference } from './schema/compile-schema.ts';
-export type { JsonSchemaObject } from './schema/validator.ts';
+export { compileSchema, dataValidator, isSecretReference } from './schema/compile-schema.ts';
+export type { JsonSchemaObject, Validator } from './schema/validator.ts';

@@ -1,3 +1,17 @@
+/**
+ * Lower-case names of fields that are for one connection only (RFC 9110 section 7.6.1): who sends a
+ * message on leaves them out and writes its own.
+ */
+export const HOP_BY_HOP: ReadonlySet<string> = new Set([
+  'connection',
+  'keep-alive',
+  'proxy-connection',
+  'te',
+  'trailer',
+  'transfer-encoding',
+  'upgrade',
+]);
+
 /** Name as spelled, name in lower case, value. */
 const FIELDS = 3;
 
@@ -107,7 +121,11 @@ export class HeaderList {
     let kept = 0;
     for (let i = 0; i < fields.length; i += FIELDS) {
       if (!condition(fields[i + 1] as string)) continue;
-      if (kept !== i) fields.copyWithin(kept, i, i + FIELDS);
+      if (kept !== i) {
+        fields[kept] = fields[i] as string;
+        fields[kept + 1] = fields[i + 1] as string;
+        fields[kept + 2] = fields[i + 2] as string;
+      }
       kept += FIELDS;
     }
     fields.length = kept;

@@ -1,6 +1,9 @@
 // For plugins.
 export { compilePattern, ConfigError, type Pattern } from '@polygate/model';
+export type { BackgroundSources, ErrorLog, ErrorLogLine } from './background.ts';
+export type { CacheZone, GatewaySettings } from './configured-definitions.ts';
 export { contextKey, EXTERNAL_USER, JWT_PAYLOAD, type ContextKey } from './context-key.ts';
+export type { ControlApiEndpoint, ControlApiRequest } from './control-api.ts';
 export { GATEWAY_ERRORS, GatewayError } from './errors.ts';
 export type { ErrorSource, GatewayErrorCode, GatewayErrorInfo } from './errors.ts';
 export type {
@@ -11,15 +14,22 @@ export type {
   ExternalPluginConf,
   ExternalPlugins,
 } from './external-plugins.ts';
-export type { CacheZone, GatewaySettings } from './gateway-settings.ts';
-export { HeaderList } from './header-list.ts';
+export { HeaderList, HOP_BY_HOP } from './header-list.ts';
 export { LineFile, type LineFileOptions } from './line-file.ts';
 export { LineFiles, lineFiles } from './line-files.ts';
 export type { LocalReply, ReplySink, ReplyStream } from './local-reply.ts';
-export type { Counter, Gauge, Histogram, MetricLabels, MetricRegistry } from './metrics.ts';
+export type {
+  Counter,
+  Gauge,
+  Histogram,
+  MetricLabels,
+  MetricOptions,
+  MetricRegistry,
+} from './metrics.ts';
 export { definePlugin } from './plugin.ts';
 export type {
   BodyHandler,
+  CompileUpstreamOptions,
   ConfSource,
   JsonSchema,
   Plugin,
@@ -52,4 +62,5 @@ export type { BoundedCount, QuotaCount, SharedState, WindowCount } from './share
 
 // For the services.
 export { configuredDefinitions } from './configured-definitions.ts';
+export { transportRisks } from './transport-risks.ts';
 export { PHASES, PHASE_WIRE_NAME, type Phase } from './phase.ts';

@@ -37,6 +37,14 @@ test('lines wait until there are enough of them', async () => {
   await file.close();
 });
 
+test('lines that were put together of parts are whole, and each stands alone', async () => {
+  const { file, text } = open({ bufferBytes: 100_000 });
+  const lines = Array.from({ length: 500 }, (_, i) => `${i} ${'é'.repeat(i % 7)}`);
+  for (const line of lines) file.write(`{"a":"${line}"}${line.length % 2 === 0 ? '\n' : ''}`);
+  await file.close();
+  expect(text()).toBe(lines.map((line) => `{"a":"${line}"}\n`).join(''));
+});
+
 test('lines wait no longer than the time that is set', async () => {
   const { file, text } = open({ flushMs: 5 });
   file.write('one\n');

@@ -85,14 +85,14 @@ export class LineFile {
     return this.#lostLines;
   }
 
-  /** `line` ends with a newline. */
+  /** `line` ends with a newline, or gets one. */
   write(line: string): void {
     if (this.#isClosing) return this.#lose(1);
     if (this.#waiting.length + line.length > this.#waitingMax) {
       const { path } = this.#options;
       return this.#lose(1, `${path}: lines come faster than they can be written and are lost`);
     }
-    this.#waiting += line;
+    this.#waiting += inOnePiece(line);
     this.#waitingLines += 1;
     if (this.#waiting.length >= this.#options.bufferBytes) this.flush();
     else if (this.#timer === undefined || this.#promptLeft > 0) this.#schedule();
@@ -263,6 +263,15 @@ export class LineFile {
     onProblem(`${path}: ${this.#unreported} lines were lost`);
     this.#unreported = 0;
   }
+}
+
+/**
+ * The line as one text. V8 keeps a text that was put together as references to its parts, some 40 of them
+ * for a log entry: while many such wait, the collector follows them all, and when they are written no
+ * cache holds them any more. Looking at a character puts them together now, at half the cost.
+ */
+function inOnePiece(line: string): string {
+  return line.charCodeAt(line.length - 1) === NEWLINE ? line : `${line}\n`;
 }
 
 /** Up to the last line that ends within a pipe's limit; a longer first line is taken alone. */

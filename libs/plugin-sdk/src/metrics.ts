@@ -19,12 +19,23 @@ export interface Histogram {
  * counted in one with every label `overflow`.
  */
 export interface MetricRegistry {
-  counter(name: string, help: string, labelNames: readonly string[]): Counter;
-  gauge(name: string, help: string, labelNames: readonly string[]): Gauge;
+  counter(
+    name: string,
+    help: string,
+    labelNames: readonly string[],
+    options?: MetricOptions,
+  ): Counter;
+  gauge(name: string, help: string, labelNames: readonly string[], options?: MetricOptions): Gauge;
   histogram(
     name: string,
     help: string,
     labelNames: readonly string[],
     buckets: readonly number[],
+    options?: MetricOptions,
   ): Histogram;
+}
+
+export interface MetricOptions {
+  /** A series that nothing was counted in for so long is forgotten; 0 or left out: never. */
+  readonly expireMs?: number;
 }

@@ -1,6 +1,12 @@
-import type { ProtoResource, UpstreamResource } from '@polygate/model';
+import type { GatewaySettings } from './configured-definitions.ts';
+import type {
+  GraphqlCostDecorationResource,
+  ProtoResource,
+  UpstreamResource,
+} from '@polygate/model';
+import type { BackgroundSources } from './background.ts';
+import type { ControlApiEndpoint } from './control-api.ts';
 import type { ExternalPlugins } from './external-plugins.ts';
-import type { GatewaySettings } from './gateway-settings.ts';
 import type { LocalReply } from './local-reply.ts';
 import type { MetricRegistry } from './metrics.ts';
 import type { Phase } from './phase.ts';
@@ -21,10 +27,18 @@ export interface PluginDefinition<Conf = unknown> {
   readonly type?: 'auth';
   /** The field of `consumerSchema` that names a consumer uniquely, as `key` for key-auth. */
   readonly consumerKey?: string;
+  /** Several consumers may have the same key: the one created last is found by it. */
+  readonly sharesConsumerKeys?: true;
   readonly scope?: 'global';
   /** `prefer_route`: does not run in a global rule when the route has it too. */
   readonly runPolicy?: 'prefer_route';
   readonly enabledByDefault?: false;
+  /** Addresses in a conf that had better be `https`; as `tcp.uri`. The log says which are not. */
+  readonly httpsFields?: readonly string[];
+  /** Switches of a conf that had better not be off. */
+  readonly tlsFields?: readonly string[];
+  /** Its code has `controlApis`: the main thread loads that of no other plugin. */
+  readonly hasControlApi?: true;
   readonly schema: JsonSchema;
   readonly consumerSchema?: JsonSchema;
   readonly metadataSchema?: JsonSchema;
@@ -53,6 +67,11 @@ export interface ConfSource {
   readonly hasSecrets?: true;
 }
 
+export interface CompileUpstreamOptions {
+  /** With `pass_host: node` the Host header is the node's name alone, whatever its port. */
+  readonly hostWithoutPort?: boolean;
+}
+
 /** What a plugin is given when a conf is prepared. */
 export interface PluginEnvironment {
   readonly source: ConfSource;
@@ -69,9 +88,16 @@ export interface PluginEnvironment {
   readonly metrics: MetricRegistry;
   readonly external: ExternalPlugins;
   /** For `useUpstream` of a request; the resource is validated and has its defaults. */
-  readonly compileUpstream: (resource: UpstreamResource) => UpstreamHandle;
+  readonly compileUpstream: (
+    resource: UpstreamResource,
+    options?: CompileUpstreamOptions,
+  ) => UpstreamHandle;
   /** As it is now; a change brings another object. For the time of a request, not of `prepare`. */
   readonly findProto: (id: string) => ProtoResource | undefined;
+  /** As it is written, with defaults. For the time of a request. */
+  readonly findUpstreamResource: (id: string) => UpstreamResource | undefined;
+  /** Of a service; the same list until one of them changes. For the time of a request. */
+  readonly costDecorationsOf: (serviceId: string) => readonly GraphqlCostDecorationResource[];
   /** Ports that TLS is served on; none where it is not. */
   readonly httpsPorts: readonly number[];
   /** The enabled plugins by name: for one that runs others, as multi-auth does. */
@@ -110,6 +136,13 @@ export interface PluginHandlers<Conf, Prepared> {
   dispose?(prepared: Prepared): void;
   /** Once for a set of plugins, with `plugin_attr.<name>`. */
   publicApis?(attr: PluginEnvironment['attr'], sources: PublicApiSources): readonly PublicApi[];
+  /** Once for a set of plugins, with `plugin_attr.<name>`; only where `hasControlApi` says so. */
+  controlApis?(attr: PluginEnvironment['attr']): readonly ControlApiEndpoint[];
+  /**
+   * Once for a set of plugins, in each worker thread: what the plugin does beside requests. Answers how to
+   * end it, which is asked for before another set is taken.
+   */
+  background?(sources: BackgroundSources): () => void;
   rewrite?: RequestHandler<Prepared>;
   access?: RequestHandler<Prepared>;
   /** Runs again for each node that is tried: must be repeatable. */

@@ -1,11 +1,12 @@
-import type { GatewaySettings } from './gateway-settings.ts';
+import type { GatewaySettings } from './configured-definitions.ts';
 import type { LocalReply } from './local-reply.ts';
 import type { RequestContext } from './request-context.ts';
+import type { SharedCache } from './shared-cache.ts';
 
 /** An endpoint of a plugin's own. It is reached through a route with public-api, and in no other way. */
 export interface PublicApi {
   readonly methods: readonly string[];
-  /** The whole path. */
+  /** The whole path; with a `*` at its end, what it begins with. */
   readonly path: string;
   handle(ctx: RequestContext): LocalReply | Promise<LocalReply>;
 }
@@ -16,6 +17,10 @@ export interface PublicApiSources {
   metadata(): Readonly<Record<string, unknown>>;
   readonly settings: GatewaySettings;
   readonly node: GatewayNode;
+  /** The plugin's conf of a route, its plugin config or its service. Left out: none is known. */
+  readonly confOf?: (routeId: string) => Readonly<Record<string, unknown>> | undefined;
+  /** A zone in memory, by its name. Left out: there are none. */
+  readonly sharedCache?: (zone: string) => SharedCache | undefined;
 }
 
 /** The process that answers. */

@@ -1,33 +1,17 @@
 import { Metadata, type Client } from '@grpc/grpc-js';
-import { clientCredentials, connectOptions, type ClientTls } from './connect-options.ts';
+import { clientCredentials, connectOptions, type ConnectTo } from './connect-options.ts';
 import { RpcError } from './errors.ts';
 import { ControlServiceClient } from './gen/polygate/control/v1/control.ts';
 import { RunnerServiceClient, type ListRunnersResponse } from './gen/polygate/runner/v1/runner.ts';
 
-export interface ConnectTo {
-  /** `unix:/path` or `host:port`. */
-  readonly address: string;
-  readonly tls?: ClientTls | undefined;
-  /** Default `MESSAGE_BYTES_MAX`. */
-  readonly messageBytesMax?: number | undefined;
+/** Connects lazily and reconnects for ever; `close()` it. */
+export function connectRunnerService(to: ConnectTo) {
+  return new RunnerServiceClient(to.address, clientCredentials(to), connectOptions(to));
 }
 
 /** Connects lazily and reconnects for ever; `close()` it. */
-export function connectRunnerService({ address, tls, messageBytesMax }: ConnectTo) {
-  return new RunnerServiceClient(
-    address,
-    clientCredentials(tls),
-    connectOptions(tls, messageBytesMax),
-  );
-}
-
-/** Connects lazily and reconnects for ever; `close()` it. */
-export function connectControlService({ address, tls, messageBytesMax }: ConnectTo) {
-  return new ControlServiceClient(
-    address,
-    clientCredentials(tls),
-    connectOptions(tls, messageBytesMax),
-  );
+export function connectControlService(to: ConnectTo) {
+  return new ControlServiceClient(to.address, clientCredentials(to), connectOptions(to));
 }
 
 /**

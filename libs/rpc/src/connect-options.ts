@@ -1,3 +1,5 @@
+import { isIP } from 'node:net';
+import { checkServerIdentity, type PeerCertificate } from 'node:tls';
 import { credentials, type ChannelCredentials, type ChannelOptions } from '@grpc/grpc-js';
 
 /** The largest runner frame is 16 MiB - 1; names, paths and protobuf's own bytes come on top. */
@@ -8,6 +10,16 @@ const KEEPALIVE_INTERVAL_MS = 20_000;
 const KEEPALIVE_TIMEOUT_MS = 5_000;
 const RECONNECT_MS_MIN = 100;
 const RECONNECT_MS_MAX = 5_000;
+
+/** Where a server is, and how to be sure that it is the one. */
+export interface ConnectTo {
+  /** `unix:/path` or `host:port`. */
+  readonly address: string;
+  /** Goes for `host:port` only: a unix socket never leaves the machine, and has a user. */
+  readonly tls?: ClientTls | undefined;
+  /** Default `MESSAGE_BYTES_MAX`. */
+  readonly messageBytesMax?: number | undefined;
+}
 
 /** PEM texts. Without `certificateAuthority` the system's authorities are trusted. */
 export interface ClientTls {
@@ -31,9 +43,9 @@ export function messageOptions(messageBytesMax = MESSAGE_BYTES_MAX): ChannelOpti
 /**
  * Channel options of every client: a dead peer is noticed within 25 s, a returned one within 5 s.
  */
-export function connectOptions(tls?: ClientTls, messageBytesMax?: number): ChannelOptions {
+export function connectOptions(to: ConnectTo): ChannelOptions {
   return {
-    ...messageOptions(messageBytesMax),
+    ...messageOptions(to.messageBytesMax),
     'grpc.keepalive_permit_without_calls': 1,
     'grpc.initial_reconnect_backoff_ms': RECONNECT_MS_MIN,
     'grpc.max_reconnect_backoff_ms': RECONNECT_MS_MAX,
@@ -43,17 +55,43 @@ export function connectOptions(tls?: ClientTls, messageBytesMax?: number): Chann
     // Streams are replayed by nobody: a call in flight on a broken stream has failed.
     'grpc.enable_retries': 0,
     'grpc-node.flow_control_window': FLOW_CONTROL_WINDOW_BYTES,
-    ...(tls?.serverName === undefined ? {} : { 'grpc.ssl_target_name_override': tls.serverName }),
+    ...nameOptions(to),
   };
 }
 
-export function clientCredentials(tls: ClientTls | undefined): ChannelCredentials {
-  if (tls === undefined) return credentials.createInsecure();
+/** @throws when what the texts hold is no certificate or key. */
+export function clientCredentials({ address, tls }: ConnectTo): ChannelCredentials {
+  if (tls === undefined || address.startsWith('unix:')) return credentials.createInsecure();
+  const ip = tls.serverName === undefined ? ipOf(address) : undefined;
   return credentials.createSsl(
     pem(tls.certificateAuthority),
     pem(tls.privateKey),
     pem(tls.certificate),
+    ip === undefined
+      ? {}
+      : {
+          checkServerIdentity: (_name: string, certificate: PeerCertificate) =>
+            checkServerIdentity(ip, certificate),
+        },
   );
+}
+
+function nameOptions({ address, tls }: ConnectTo): ChannelOptions {
+  if (tls === undefined || address.startsWith('unix:')) return {};
+  const { serverName } = tls;
+  if (serverName !== undefined) {
+    return { 'grpc.ssl_target_name_override': serverName, 'grpc.default_authority': serverName };
+  }
+  if (ipOf(address) === undefined) return {};
+  // grpc-js would send the address as server name, which TLS forbids and Node refuses. It can only be
+  // told another name to send: a reserved one, that no server has a certificate for.
+  return { 'grpc.ssl_target_name_override': 'ip.invalid' };
+}
+
+/** `10.0.0.1` of `10.0.0.1:9280`, `::1` of `[::1]:9280`; undefined for a name. */
+function ipOf(address: string): string | undefined {
+  const host = address.slice(0, address.lastIndexOf(':')).replace(/^\[|\]$/g, '');
+  return isIP(host) === 0 ? undefined : host;
 }
 
 function pem(text: string | Buffer | undefined): Buffer | null {

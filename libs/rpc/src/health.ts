@@ -1,7 +1,6 @@
 import { makeGenericClientConstructor, type Client } from '@grpc/grpc-js';
 import { service as healthDefinition } from 'grpc-health-check';
-import { clientCredentials, connectOptions } from './connect-options.ts';
-import type { ConnectTo } from './clients.ts';
+import { clientCredentials, connectOptions, type ConnectTo } from './connect-options.ts';
 import { RpcError } from './errors.ts';
 
 interface HealthClient extends Client {
@@ -28,11 +27,11 @@ export interface HealthQuestion extends ConnectTo {
  *   `DEADLINE_EXCEEDED` when no server answers.
  */
 export function checkHealth(question: HealthQuestion): Promise<boolean> {
-  const { address, tls, service = '', timeoutMs = 2000 } = question;
+  const { address, service = '', timeoutMs = 2000 } = question;
   const client = new HealthClient(
     address,
-    clientCredentials(tls),
-    connectOptions(tls),
+    clientCredentials(question),
+    connectOptions(question),
   ) as unknown as HealthClient;
   return new Promise<boolean>((resolve, reject) => {
     client.check({ service }, { deadline: Date.now() + timeoutMs }, (error, response) => {

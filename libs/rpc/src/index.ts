@@ -14,9 +14,8 @@ export {
   connectRunnerService,
   listRunners,
   waitUntilConnected,
-  type ConnectTo,
 } from './clients.ts';
-export { connectOptions, MESSAGE_BYTES_MAX, type ClientTls } from './connect-options.ts';
+export { MESSAGE_BYTES_MAX, type ClientTls, type ConnectTo } from './connect-options.ts';
 export { RPC_STATUS, RpcError, type RpcStatus } from './errors.ts';
 export { FrameBatcher, type FrameBatcherOptions, type LargeFrames } from './frame-batcher.ts';
 export {
@@ -90,3 +89,6 @@ export {
   type GrpcService,
   type ServerTls,
 } from './server.ts';
+export { showLogLine, showPluginCalls, showRestart, stateName } from './show-runner.ts';
+export { readClientTls, readServerTls } from './tls-files.ts';
+export { FrameWriter } from './wire/frame-writer.ts';

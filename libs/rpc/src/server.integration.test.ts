@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, expect, test } from 'vitest';
 import { connectRunnerService, waitUntilConnected } from './clients.ts';
-import { MESSAGE_BYTES_MAX } from './connect-options.ts';
+import { MESSAGE_BYTES_MAX, type ClientTls } from './connect-options.ts';
 import { RpcError } from './errors.ts';
 import {
   RunnerState,
@@ -22,6 +22,7 @@ import {
   type GrpcServer,
   type GrpcServerOptions,
 } from './server.ts';
+import { readClientTls, readServerTls } from './tls-files.ts';
 
 const cleanups: (() => unknown)[] = [];
 afterEach(async () => {
@@ -202,7 +203,8 @@ test('waitUntilConnected gives up where nobody listens', async () => {
   await expect(waitUntilConnected(client, 200)).rejects.toMatchObject({ status: 'UNAVAILABLE' });
 });
 
-test('with TLS both sides show a certificate', async () => {
+/** Of a server that is known by this address or name. */
+function makeCertificate(subjectAltName: string) {
   const directory = tempDirectory();
   const file = (name: string) => join(directory, name);
   execFileSync(
@@ -210,25 +212,42 @@ test('with TLS both sides show a certificate', async () => {
     [
       ...['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes'],
       ...['-keyout', file('key.pem'), '-out', file('cert.pem'), '-days', '2'],
-      ...['-subj', '/CN=localhost', '-addext', 'subjectAltName=DNS:localhost'],
+      ...['-subj', '/CN=test', '-addext', `subjectAltName=${subjectAltName}`],
     ],
     { stdio: 'ignore' },
   );
-  const certificate = readFileSync(file('cert.pem'));
-  const privateKey = readFileSync(file('key.pem'));
-  const server = await start({ tls: { certificate, privateKey, clientAuthority: certificate } });
-  const trusted = {
-    certificateAuthority: certificate,
-    certificate,
-    privateKey,
-    serverName: 'localhost',
-  };
-  expect(await checkHealth({ address: server.address, tls: trusted })).toBe(true);
-  const withoutOwn = { certificateAuthority: certificate, serverName: 'localhost' };
+  return { certFile: file('cert.pem'), keyFile: file('key.pem') };
+}
+
+test.each([
+  ['name', 'DNS:localhost', 'localhost'],
+  ['address', 'IP:127.0.0.1', undefined],
+])('with TLS both sides show a certificate, the server by its %s', async (_, san, serverName) => {
+  const pair = makeCertificate(san);
+  const caFile = pair.certFile;
+  const server = await start({ tls: readServerTls({ ...pair, clientCaFile: caFile }) });
+  const check = (tls: ClientTls | undefined): Promise<boolean> =>
+    checkHealth({ address: server.address, tls, timeoutMs: 2000 });
+  expect(await check(readClientTls({ ...pair, caFile, serverName }))).toBe(true);
+
+  const stranger = makeCertificate(san);
+  for (const refused of [
+    undefined,
+    readClientTls({ caFile, serverName }),
+    readClientTls({ ...stranger, caFile, serverName }),
+    readClientTls({ ...pair, caFile: stranger.certFile, serverName }),
+    readClientTls({ ...pair, caFile, serverName: 'other.test' }),
+  ]) {
+    await expect(check(refused)).rejects.toBeInstanceOf(RpcError);
+  }
+});
+
+test('a server that is known by another address is not trusted', async () => {
+  const pair = makeCertificate('IP:127.0.0.2');
+  const caFile = pair.certFile;
+  const server = await start({ tls: readServerTls({ ...pair, clientCaFile: caFile }) });
+  const tls = readClientTls({ ...pair, caFile });
   await expect(
-    checkHealth({ address: server.address, tls: withoutOwn, timeoutMs: 2000 }),
+    checkHealth({ address: server.address, tls, timeoutMs: 2000 }),
   ).rejects.toBeInstanceOf(RpcError);
-  await expect(checkHealth({ address: server.address, timeoutMs: 2000 })).rejects.toBeInstanceOf(
-    RpcError,
-  );
 });

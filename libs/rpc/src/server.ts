@@ -11,8 +11,13 @@ import {
   ControlServiceService,
   type ControlServiceServer,
 } from './gen/polygate/control/v1/control.ts';
-import { RunnerServiceService, type RunnerServiceServer } from './gen/polygate/runner/v1/runner.ts';
+import {
+  RunnerServiceService,
+  type ConnectResponse,
+  type RunnerServiceServer,
+} from './gen/polygate/runner/v1/runner.ts';
 import { closeToOthers, prepareUnixPath, unixPath } from './unix-socket.ts';
+import { readConnectRequest } from './wire/frame-reader.ts';
 
 /** A contract with its implementation, and the name under which health is asked. */
 export interface GrpcService {
@@ -46,8 +51,19 @@ export interface GrpcServer {
   stop(graceMs: number): Promise<void>;
 }
 
+/** Streams of `connect` also take messages that are encoded already. */
 export function runnerService(handlers: RunnerServiceServer): GrpcService {
-  return { name: 'polygate.runner.v1.RunnerService', definition: RunnerServiceService, handlers };
+  const { connect } = RunnerServiceService;
+  const definition = {
+    ...RunnerServiceService,
+    connect: {
+      ...connect,
+      requestDeserialize: readConnectRequest,
+      responseSerialize: (message: ConnectResponse | Buffer): Buffer =>
+        Buffer.isBuffer(message) ? message : connect.responseSerialize(message),
+    },
+  };
+  return { name: 'polygate.runner.v1.RunnerService', definition, handlers };
 }
 
 export function controlService(handlers: ControlServiceServer): GrpcService {

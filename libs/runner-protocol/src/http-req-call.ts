@@ -60,6 +60,15 @@ const REWRITE_WITHOUT_PATH = tableLayout(0, 4, 4, 4, 4);
 
 /** @throws {ProtocolError} `UNKNOWN_METHOD` for a method the protocol has no number for. */
 export function encodeHttpReqCallRequest(request: HttpReqCallRequest): Uint8Array {
+  return writeMessage(0, REQUEST, (root) => writeRequest(root, request));
+}
+
+/** The same as a frame. @throws {ProtocolError} `UNKNOWN_METHOD`, `TOO_LARGE` */
+export function encodeHttpReqCallRequestFrame(request: HttpReqCallRequest): Buffer {
+  return writeFrame(FrameType.HTTP_REQ_CALL, 0, REQUEST, (root) => writeRequest(root, request));
+}
+
+function writeRequest(root: OpenTable, request: HttpReqCallRequest): void {
   const method = methodNumber(request.method);
   if (method === undefined) {
     throw new ProtocolError(
@@ -67,17 +76,13 @@ export function encodeHttpReqCallRequest(request: HttpReqCallRequest): Uint8Arra
       `the runner protocol has no method ${JSON.stringify(request.method)}`,
     );
   }
-  requireUnsigned(request.id, 0xffff_ffff, 'id');
-  requireUnsigned(request.confToken, 0xffff_ffff, 'confToken');
-  return writeMessage(0, REQUEST, (root) => {
-    root.uint32(0, request.id);
-    root.bytes(1, request.srcIp);
-    root.uint8(2, method);
-    root.string(3, request.path);
-    root.entries(4, request.args);
-    root.entries(5, request.headers);
-    root.uint32(6, request.confToken);
-  });
+  root.uint32(0, requireUnsigned(request.id, 0xffff_ffff, 'id'));
+  root.bytes(1, request.srcIp);
+  root.uint8(2, method);
+  root.string(3, request.path);
+  root.entries(4, request.args);
+  root.entries(5, request.headers);
+  root.uint32(6, requireUnsigned(request.confToken, 0xffff_ffff, 'confToken'));
 }
 
 /** @throws {ProtocolError} `MALFORMED`, `UNKNOWN_METHOD` */

@@ -26,6 +26,7 @@ export {
   decodeHttpReqCallRequest,
   decodeHttpReqCallResponse,
   encodeHttpReqCallRequest,
+  encodeHttpReqCallRequestFrame,
   encodeHttpReqCallResponse,
   encodeHttpReqCallResponseFrame,
   type HttpReqCallAction,

@@ -14,6 +14,7 @@ import {
   decodeHttpReqCallRequest,
   decodeHttpReqCallResponse,
   encodeHttpReqCallRequest,
+  encodeHttpReqCallRequestFrame,
   encodeHttpReqCallResponse,
   encodeHttpReqCallResponseFrame,
   viewHttpReqCallRequest,
@@ -304,7 +305,15 @@ test('a large body goes through', () => {
   expect(decoded.kind === 'stop' && Buffer.compare(decoded.body, body)).toBe(0);
 });
 
-test('an answer encoded as a frame is the frame of the encoded answer', () => {
+test('a call or answer encoded as a frame is the frame of what is encoded', () => {
+  fc.assert(
+    fc.property(httpReqCallRequest, (call) => {
+      expect(encodeHttpReqCallRequestFrame(call)).toEqual(
+        encodeFrame(FrameType.HTTP_REQ_CALL, encodeHttpReqCallRequest(call)),
+      );
+    }),
+    { numRuns: 30 },
+  );
   fc.assert(
     fc.property(httpReqCallResponse, httpRespCallResponse, (request, response) => {
       expect(encodeHttpReqCallResponseFrame(request)).toEqual(

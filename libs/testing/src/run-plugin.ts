@@ -88,6 +88,8 @@ export function mountPlugin<Conf, Prepared>(
     external: memoryExternalPlugins(),
     compileUpstream: (resource) => ({ ...resource, id: undefined }),
     findProto: () => undefined,
+    findUpstreamResource: () => undefined,
+    costDecorationsOf: () => [],
     httpsPorts: [],
     plugins: new Map(),
     publicApis: [],

@@ -29,7 +29,8 @@ export function readAdmin(written: WrittenConfig, context: ReadContext): AdminCo
     cors: admin.enable_admin_cors,
     ui: admin.enable_admin_ui,
     https: admin.https_admin,
-    apiVersion: admin.admin_api_version,
+    // whatever is not v3 is v2: apisix/admin/v3_adapter.lua
+    apiVersion: admin.admin_api_version === 'v3' ? 'v3' : 'v2',
     ...adminFile('certFile', 'admin_ssl_cert', mtls, context),
     ...adminFile('keyFile', 'admin_ssl_cert_key', mtls, context),
     ...adminFile('clientCaFile', 'admin_ssl_ca_cert', mtls, context),

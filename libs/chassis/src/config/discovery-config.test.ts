@@ -31,6 +31,8 @@ test('no registry is asked where none is written', () => {
     consul: undefined,
     consulKv: undefined,
     kubernetes: undefined,
+    nacos: undefined,
+    eureka: undefined,
   });
 });
 
@@ -104,11 +106,47 @@ test('one cluster finds its address and token where a pod has them', () => {
   });
 });
 
-test('registries that are not spoken to are named as keys without effect', () => {
-  const { withoutEffect } = load('{nacos: {host: ["http://a"]}, eureka: {}, tars: {db_conf: {}}}');
-  expect(withoutEffect).toEqual(
-    expect.arrayContaining(['discovery.nacos', 'discovery.eureka', 'discovery.tars']),
-  );
+test('nacos has the defaults of APISIX; passwords may have any characters in them', () => {
+  const hosts = '["http://nacos:n@cos#:1@127.0.0.1:8848", "https://b"]';
+  expect(load(`{nacos: {host: ${hosts}}}`).discovery.nacos).toEqual({
+    endpoints: [
+      { url: 'http://127.0.0.1:8848/nacos/v1/', credentials: 'nacos:n@cos#:1' },
+      { url: 'https://b/nacos/v1/', credentials: undefined },
+    ],
+    fetchIntervalMs: 30_000,
+    weight: 100,
+    connectTimeoutMs: 2000,
+    sendTimeoutMs: 2000,
+    readTimeoutMs: 5000,
+    accessKey: '',
+    secretKey: '',
+  });
+});
+
+test('eureka is shown as it is written, without passwords', () => {
+  const written = '{host: ["http://a:b@127.0.0.1:8761"], prefix: /eureka, timeout: {read: 1500}}';
+  const { eureka } = load(`{eureka: ${written}}`).discovery;
+  expect(eureka).toMatchObject({
+    endpoints: [{ url: 'http://127.0.0.1:8761/eureka/', credentials: 'a:b' }],
+    weight: 100,
+    connectTimeoutMs: 2000,
+    sendTimeoutMs: 2000,
+    readTimeoutMs: 1500,
+  });
+  expect(eureka?.shown).toEqual({
+    host: ['http://***@127.0.0.1:8761'],
+    fetch_interval: 30,
+    prefix: '/eureka',
+    timeout: { connect: 2000, send: 2000, read: 1500 },
+  });
+  expect(load('{eureka: {host: ["http://a/b"]}}').discovery.eureka).toMatchObject({
+    endpoints: [{ url: 'http://a/b/', credentials: undefined }],
+    shown: { host: ['http://a/b'], fetch_interval: 30 },
+  });
+});
+
+test('a registry that is not spoken to is named as a key without effect', () => {
+  expect(load('{tars: {db_conf: {}}}').withoutEffect).toEqual(['discovery.tars']);
 });
 
 const CLUSTER = 'service: {host: a.b, port: "1"}, client: {token: t}';
@@ -121,6 +159,13 @@ test.each([
   ['{consul: {weight: 1}}', 'discovery.consul.servers: is required'],
   ['{consul: {servers: ["https://a:1"]}}', 'discovery.consul.servers[0]: expected a URL as http'],
   ['{consul: {servers: ["http://a:1/"]}}', 'discovery.consul.servers[0]: expected a URL as http'],
+  ['{nacos: {}}', 'discovery.nacos.host: is required'],
+  ['{nacos: {host: [127.0.0.1]}}', 'discovery.nacos.host[0]: expected a URL as http'],
+  ['{nacos: {host: ["http://a/b"]}}', 'discovery.nacos.host[0]: expected a URL as http'],
+  ['{nacos: {host: ["http://a"], weight: 0}}', 'discovery.nacos.weight: expected a whole number'],
+  ['{nacos: {host: ["http://a"], prefix: "/?a"}}', 'discovery.nacos.prefix: expected a path'],
+  ['{eureka: {host: []}}', 'discovery.eureka.host: expected a list of URLs, got an empty list'],
+  ['{eureka: {host: [127.0.0.1]}}', 'discovery.eureka.host[0]: expected a URL as http'],
   ['{kubernetes: [{id: A1}]}', 'discovery.kubernetes[0].id: expected 1 to 64 small letters'],
   ['{kubernetes: [{id: a}]}', 'discovery.kubernetes[0].service.host: is required'],
   [`{kubernetes: [{${CLUSTER}}]}`, 'discovery.kubernetes[0].id: is required'],

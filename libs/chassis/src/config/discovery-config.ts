@@ -47,6 +47,35 @@ export interface ConsulDiscoveryConfig {
   readonly shown: Shown;
 }
 
+/** One server of a registry that is asked now and then. */
+export interface RegistryEndpoint {
+  /** Without credentials, with the prefix; ends in `/`. */
+  readonly url: string;
+  /** `user:password`, as it was written before the `@`. */
+  readonly credentials: string | undefined;
+}
+
+interface PolledRegistryConfig {
+  /** One of them is asked; the next one when it fails. */
+  readonly endpoints: readonly RegistryEndpoint[];
+  readonly fetchIntervalMs: number;
+  /** Of instances that have none of their own. */
+  readonly weight: number;
+  readonly connectTimeoutMs: number;
+  readonly sendTimeoutMs: number;
+  readonly readTimeoutMs: number;
+}
+
+export interface NacosDiscoveryConfig extends PolledRegistryConfig {
+  /** Questions are signed with them; empty: they are not. */
+  readonly accessKey: string;
+  readonly secretKey: string;
+}
+
+export interface EurekaDiscoveryConfig extends PolledRegistryConfig {
+  readonly shown: Shown;
+}
+
 export interface KubernetesDiscoveryConfig {
   /** Undefined: the only cluster. */
   readonly id: string | undefined;
@@ -78,18 +107,24 @@ export interface DiscoveryConfig {
   readonly kubernetes:
     | { readonly clusters: readonly KubernetesDiscoveryConfig[]; readonly shown: Shown | Shown[] }
     | undefined;
+  readonly nacos: NacosDiscoveryConfig | undefined;
+  readonly eureka: EurekaDiscoveryConfig | undefined;
 }
 
 const DNS_ORDER: readonly DnsRecordType[] = ['last', 'SRV', 'A', 'AAAA', 'CNAME'];
 const TOKEN_FILE = '/var/run/secrets/kubernetes.io/serviceaccount/token';
 
-type WrittenConsul = NonNullable<
-  WrittenConfig['discovery']['consul'] | WrittenConfig['discovery']['consul_kv']
+const EUREKA_WEIGHT = 100;
+const POLL_TIMEOUTS_MS = { connect: 2000, send: 2000, read: 5000 };
+
+type Written<K extends keyof WrittenConfig['discovery']> = NonNullable<
+  WrittenConfig['discovery'][K]
 >;
+type WrittenConsul = Written<'consul' | 'consul_kv'>;
 
 /** Relative paths count from the working directory. */
 export function readDiscovery({ discovery }: WrittenConfig): DiscoveryConfig {
-  const { dns, consul, consul_kv: consulKv, kubernetes } = discovery;
+  const { dns, consul, consul_kv: consulKv, kubernetes, nacos, eureka } = discovery;
   return {
     dns: dns && {
       servers: dns.servers,
@@ -99,6 +134,8 @@ export function readDiscovery({ discovery }: WrittenConfig): DiscoveryConfig {
     consul: consul && readConsul(consul),
     consulKv: consulKv && readConsul(consulKv),
     kubernetes: kubernetes && readClusters(kubernetes),
+    nacos: nacos && readNacos(nacos),
+    eureka: eureka && readEureka(eureka),
   };
 }
 
@@ -134,6 +171,50 @@ function readConsul(written: WrittenConsul): ConsulDiscoveryConfig {
 
 function keysIn(written: WrittenConsul): readonly string[] | undefined {
   return 'skip_keys' in written ? written.skip_keys : undefined;
+}
+
+function readNacos(written: Written<'nacos'>): NacosDiscoveryConfig {
+  const { host, prefix, timeout } = written;
+  return {
+    endpoints: (host ?? []).map((url) => endpointOf(url, prefix)),
+    fetchIntervalMs: written.fetch_interval * 1000,
+    weight: written.weight,
+    connectTimeoutMs: timeout.connect,
+    sendTimeoutMs: timeout.send,
+    readTimeoutMs: timeout.read,
+    accessKey: written.access_key,
+    secretKey: written.secret_key,
+  };
+}
+
+function readEureka(written: Written<'eureka'>): EurekaDiscoveryConfig {
+  const { host = [], prefix = '', weight = EUREKA_WEIGHT, timeout = POLL_TIMEOUTS_MS } = written;
+  return {
+    endpoints: host.map((url) => endpointOf(url, prefix)),
+    fetchIntervalMs: written.fetch_interval * 1000,
+    weight,
+    connectTimeoutMs: timeout.connect,
+    sendTimeoutMs: timeout.send,
+    readTimeoutMs: timeout.read,
+    shown: withoutGaps({ ...written, host: host.map(withoutPassword) }),
+  };
+}
+
+/** Passwords may have an `@` in them, hosts and prefixes have none. */
+function endpointOf(written: string, prefix: string): RegistryEndpoint {
+  const { scheme, credentials, rest } = partsOf(written);
+  const url = `${scheme}${rest}${prefix}`;
+  return { url: url.endsWith('/') ? url : `${url}/`, credentials };
+}
+
+function withoutPassword(written: string): string {
+  const { scheme, credentials, rest } = partsOf(written);
+  return credentials === undefined ? written : `${scheme}***@${rest}`;
+}
+
+function partsOf(url: string): { scheme: string; credentials: string | undefined; rest: string } {
+  const [, scheme = '', credentials, rest = ''] = /^(https?:\/\/)(?:(.*)@)?(.*)$/s.exec(url) ?? [];
+  return { scheme, credentials, rest };
 }
 
 function readClusters(

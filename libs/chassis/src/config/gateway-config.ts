@@ -75,7 +75,7 @@ export interface AdminConfig {
   /** `enable_admin_ui`. */
   readonly ui: boolean;
   readonly https: boolean;
-  readonly apiVersion: 'v3' | 'default';
+  readonly apiVersion: 'v3' | 'v2';
   /** `admin_api_mtls.*`; both present when `https` is true. */
   readonly certFile?: string;
   readonly keyFile?: string;
@@ -126,7 +126,29 @@ export interface ServiceAddress {
   readonly address: string;
 }
 
+/** PEM files of a runner manager; only clients whose certificate the authority has signed get in. */
+export interface ListenTlsConfig {
+  readonly certFile: string;
+  readonly keyFile: string;
+  readonly clientCaFile: string;
+}
+
+/** PEM files of who connects to runner managers on the network. */
+export interface AddressTlsConfig {
+  /** Undefined: the system's authorities. */
+  readonly caFile?: string;
+  /** With `keyFile`, or neither. */
+  readonly certFile?: string;
+  readonly keyFile?: string;
+  /** Name in the managers' certificates, where that is not the address. */
+  readonly serverName?: string;
+}
+
 export interface RunnerManagerConfig extends ServiceAddress {
+  /** Undefined: whoever reaches `listen` gets in. */
+  readonly listenTls?: ListenTlsConfig;
+  /** For `addresses` on the network; undefined: in clear. */
+  readonly addressTls?: AddressTlsConfig;
   readonly connectTimeoutMs: number;
   readonly callTimeoutMs: number;
   /** Calls of one worker that wait for an answer; more are refused. */
@@ -257,6 +279,23 @@ export interface PolygateConfig {
   readonly serverlessJavaScript: boolean;
 }
 
+export type LogLevel = 'debug' | 'info' | 'warn' | 'error';
+
+/** `memory`: standalone mode driven by the Admin API, `yaml` of the role traditional. */
+export type ConfigProvider = 'embedded' | 'etcd' | 'yaml' | 'json' | 'memory';
+
+export type HttpRouter = 'radixtree_host_uri' | 'radixtree_uri' | 'radixtree_uri_with_parameter';
+
+export type PluginAttr = Readonly<Record<string, Readonly<Record<string, unknown>>>>;
+
+/** The part of the file that a running process may take over. */
+export interface PluginList {
+  /** Undefined: every plugin whose definition enables it. */
+  readonly plugins: readonly string[] | undefined;
+  readonly streamPlugins: readonly string[];
+  readonly pluginAttr: PluginAttr;
+}
+
 /** A place for answers that proxy-cache keeps. */
 export interface CacheZoneConfig {
   readonly name: string;
@@ -273,7 +312,7 @@ export interface CacheZoneConfig {
     | undefined;
 }
 
-/** What plugins go by, whatever their conf; `GatewaySettings` of the plugin SDK. */
+/** What plugins go by, whatever their conf: `GatewaySettings` of the plugin SDK is this. */
 export interface PluginSettings {
   readonly proxyCache: {
     /** How long an answer on disk is good that does not say so itself. */
@@ -282,24 +321,10 @@ export interface PluginSettings {
   };
   /** The header that tells of the client's address, as `X-Real-IP`. */
   readonly realIpHeader: string;
+  /** Whether functions in JavaScript may be run. */
   readonly serverlessJavaScript: boolean;
-}
-
-export type LogLevel = 'debug' | 'info' | 'warn' | 'error';
-
-/** `memory`: standalone mode driven by the Admin API, `yaml` of the role traditional. */
-export type ConfigProvider = 'embedded' | 'etcd' | 'yaml' | 'json' | 'memory';
-
-export type HttpRouter = 'radixtree_host_uri' | 'radixtree_uri' | 'radixtree_uri_with_parameter';
-
-export type PluginAttr = Readonly<Record<string, Readonly<Record<string, unknown>>>>;
-
-/** The part of the file that a running process may take over. */
-export interface PluginList {
-  /** Undefined: every plugin whose definition enables it. */
-  readonly plugins: readonly string[] | undefined;
-  readonly streamPlugins: readonly string[];
-  readonly pluginAttr: PluginAttr;
+  /** `graphql.max_size`. */
+  readonly graphqlBytesMax: number;
 }
 
 /** The configuration file, checked, with defaults filled in and units made plain. */
@@ -354,7 +379,6 @@ export interface GatewayConfig extends PluginList {
   /** How long a secret that was fetched is good, and after which time a failure is tried again. */
   readonly secretCache: { readonly ttlMs: number; readonly retryMs: number };
   readonly graphqlMaxBytes: number;
-  readonly extPlugin: { readonly cmd?: readonly string[]; readonly pathForTest?: string };
   /** `NAME` or `NAME=value`, as `nginx_config.envs` has them. */
   readonly nginxEnvs: readonly string[];
   /** Worker threads of the data plane, at least 1. */

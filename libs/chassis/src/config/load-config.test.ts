@@ -73,7 +73,6 @@ test('every key of APISIX is known, and what has an effect arrives in plain unit
     trustedAddresses: ['10.1.2.3', '10.0.0.0/8', 'fd00::/8'],
     plugins: ['key-auth', 'limit-count'],
     streamPlugins: ['syslog'],
-    extPlugin: { cmd: ['/opt/runner', 'run'] },
     nginxEnvs: ['HOME', 'COLOUR=red'],
     workers: 3,
     errorLogLevel: 'info',
@@ -118,7 +117,7 @@ test('every key of APISIX is known, and what has an effect arrives in plain unit
     ],
     allowCidrs: ['127.0.0.0/24', '::1'],
     cors: false,
-    apiVersion: 'default',
+    apiVersion: 'v2',
   });
   expect(config.polygate.limits.connectionsMax).toBe(777);
   expect(config.polygate.shutdownGraceMs).toBe(90_000);
@@ -133,7 +132,7 @@ test('keys that do nothing here are collected by path, each section once', () =>
     'nginx_config.worker_rlimit_nofile',
     'nginx_config.http_configuration_snippet',
     'nginx_config.http.lua_shared_dict',
-    'discovery.nacos',
+    'discovery.tars',
     'wasm',
   ]) {
     expect(config.withoutEffect).toContain(path);
@@ -300,8 +299,16 @@ test('merge keys and YAML 1.1 words for true and false are taken', () => {
   expect(merged.pluginAttr['b']).toEqual({ x: 1, y: 2 });
 });
 
-test('an empty value counts as not written, but for the list of plugins', () => {
+test('TLS is not served where `apisix.ssl.enable` has no value, as in APISIX', () => {
+  expect(load('apisix: {ssl: {enable: null}}').ssl.enabled).toBe(false);
+  expect(load('apisix: {ssl: {}}').ssl.enabled).toBe(true);
+});
+
+test('an empty value counts as not written, but for the plugins and the keyring', () => {
   const config = load('apisix:\nplugins:\ndeployment: {etcd: , admin: {admin_key: }}');
+  expect(config.dataEncryption.keyring).toHaveLength(2);
+  const unencrypted = load('apisix: {data_encryption: {keyring: null}}');
+  expect(unencrypted.dataEncryption.keyring).toEqual([]);
   expect(config.plugins).toEqual([]);
   expect(load('').plugins).toBeUndefined();
   expect(config.configProvider).toBe('embedded');
@@ -360,6 +367,16 @@ test('reloading reads the plugins and minds nothing else', () => {
   expect(list.pluginAttr['prometheus']).toHaveProperty('metric_prefix', 'apisix_');
   writeFileSync(file, 'plugins: none');
   expect(() => reloadPluginList(file, {})).toThrow('plugins: expected a list of texts, got text');
+});
+
+test('attributes that a reloaded file no longer has stay as they were', () => {
+  const file = write('plugin_attr: {prometheus: {export_uri: /b}, echo: {a: 2}}');
+  const before = { prometheus: { export_uri: '/a', enable_export_server: false }, other: { x: 1 } };
+  expect(reloadPluginList(file, {}, before).pluginAttr).toEqual({
+    prometheus: { export_uri: '/b', enable_export_server: false },
+    echo: { a: 2 },
+    other: { x: 1 },
+  });
 });
 
 test('the data folder stands beside conf, or in the folder of a file that is elsewhere', () => {

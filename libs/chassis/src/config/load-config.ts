@@ -13,9 +13,10 @@ import type {
   HttpConfig,
   LogLevel,
   NodeListen,
+  PluginAttr,
   PluginList,
 } from './gateway-config.ts';
-import { isMapping, section, type Findings, type RuleValue } from './keys/key-rules.ts';
+import { freeForm, isMapping, section, type Findings, type RuleValue } from './keys/key-rules.ts';
 import { KNOWN_KEYS, PLUGIN_KEYS, type WrittenConfig } from './keys/known-keys.ts';
 import { readPluginSettings } from './plugin-settings.ts';
 import { readPolygate } from './polygate-config.ts';
@@ -50,17 +51,21 @@ export function loadConfig(
 
 /**
  * Reads only `plugins`, `stream_plugins` and `plugin_attr` anew; the rest of the file need not be
- * valid. Throws a ConfigFileError.
+ * valid. With `attrBefore` attributes that the file no longer has stay as they were: APISIX merges the
+ * file into what it had. Throws a ConfigFileError.
  */
 export function reloadPluginList(
   file: string,
   env: Readonly<Record<string, string | undefined>> = process.env,
+  attrBefore?: PluginAttr,
 ): PluginList {
   const path = resolve(file);
   const { document, findings } = parseConfigText(readConfigFile(path), path, env, [
     ...Object.keys(PLUGIN_KEYS),
   ]);
-  const list = readPluginList(section(PLUGIN_KEYS).read(document, '', findings), findings);
+  const attrKeys = attrBefore && { plugin_attr: freeForm(attrBefore) };
+  const keys = section({ ...PLUGIN_KEYS, ...attrKeys });
+  const list = readPluginList(keys.read(document, '', findings), findings);
   if (findings.problems.length > 0) throw new ConfigFileError(path, findings.problems);
   return list;
 }
@@ -125,7 +130,6 @@ function normalise(written: WrittenConfig, context: ReadContext): GatewayConfig 
     secretCache: { ttlMs: apisix.lru.secret.ttl, retryMs: apisix.lru.secret.neg_ttl },
     graphqlMaxBytes: written.graphql.max_size,
     ...readPluginList(written, findings),
-    extPlugin: readExtPlugin(written),
     nginxEnvs: nginx.envs,
     workers: countWorkers(written, context),
     errorLogLevel: LOG_LEVELS[nginx.error_log_level],
@@ -201,11 +205,6 @@ function hostsFromEnvironment(env: ReadContext['env'], findings: Findings) {
   if (Array.isArray(hosts) && hosts.length > 0 && hosts.every(isUrl)) return hosts as string[];
   findings.problems.push(`${ETCD_HOST_VARIABLE}: expected a list of URLs as JSON`);
   return undefined;
-}
-
-function readExtPlugin(written: WrittenConfig): GatewayConfig['extPlugin'] {
-  const { cmd, path_for_test: pathForTest } = written['ext-plugin'];
-  return { ...(cmd && { cmd }), ...(pathForTest !== undefined && { pathForTest }) };
 }
 
 function countWorkers(written: WrittenConfig, { env, findings }: ReadContext): number {

@@ -7,7 +7,7 @@ type WrittenZone = NonNullable<WrittenConfig['apisix']['proxy_cache']['zones']>[
 
 /** Relative paths count from the working directory, as those of certificates do. */
 export function readPluginSettings(
-  { apisix, nginx_config: nginx, polygate }: WrittenConfig,
+  { apisix, graphql, nginx_config: nginx, polygate }: WrittenConfig,
   { findings }: ReadContext,
 ): PluginSettings {
   const zones = apisix.proxy_cache.zones.map(readZone);
@@ -20,6 +20,7 @@ export function readPluginSettings(
     proxyCache: { ttlMs: apisix.proxy_cache.cache_ttl, zones },
     realIpHeader: nginx.http.real_ip_header,
     serverlessJavaScript: polygate.serverless_javascript,
+    graphqlBytesMax: graphql.max_size,
   };
 }
 

@@ -4,6 +4,7 @@ import { basename, dirname, join, resolve } from 'node:path';
 import type { PolygateConfig, ServiceAddress, TelemetryConfig } from './gateway-config.ts';
 import type { WrittenConfig } from './keys/known-keys.ts';
 import type { ReadContext } from './read-context.ts';
+import { readRunnerManagerTls } from './runners-config-tls.ts';
 import { readRunners } from './runners-config.ts';
 
 /** macOS has room for 104 bytes with the final zero, Linux for 108. */
@@ -21,6 +22,7 @@ export function readPolygate(written: WrittenConfig, context: ReadContext): Poly
   const service = (name: 'runner_manager' | 'control', socket: string) =>
     readService(`polygate.${name}`, { ...ours[name], socket: join(runDir, socket) }, context);
   const runnerManager = service('runner_manager', 'runner-manager.sock');
+  const addresses = ours.runner_manager.addresses?.map(absoluteSocket) ?? [runnerManager.address];
   return {
     dataDir:
       ours.data_dir === undefined ? join(dataBase, 'data') : resolve(configDir, ours.data_dir),
@@ -30,7 +32,8 @@ export function readPolygate(written: WrittenConfig, context: ReadContext): Poly
       connectTimeoutMs: ours.runner_manager.connect_timeout_ms,
       callTimeoutMs: ours.runner_manager.call_timeout_ms,
       inFlightMax: ours.runner_manager.in_flight_max,
-      addresses: ours.runner_manager.addresses?.map(absoluteSocket) ?? [runnerManager.address],
+      addresses,
+      ...readRunnerManagerTls(ours.runner_manager, { ...runnerManager, addresses }, context),
     },
     runners: readRunners(written, context),
     control: service('control', 'control.sock'),
@@ -80,7 +83,12 @@ function defaultRunDir(path: string): string {
 
 function readService(
   path: string,
-  written: { listen: string | undefined; address: string | undefined; socket: string },
+  written: {
+    readonly listen: string | undefined;
+    readonly address: string | undefined;
+    readonly socket: string;
+    readonly listen_tls?: object | undefined;
+  },
   { findings, warnings }: ReadContext,
 ): ServiceAddress {
   const listen = absoluteSocket(written.listen ?? `unix:${written.socket}`);
@@ -98,7 +106,8 @@ function readService(
         'set polygate.run_dir to a shorter one',
     );
   }
-  if (!/^(unix:|127\.|localhost:|\[::1\]:)/.test(listen)) {
+  const isEncrypted = written.listen_tls !== undefined;
+  if (!isEncrypted && !/^(unix:|127\.|localhost:|\[::1\]:)/.test(listen)) {
     warnings.push(`${path}.listen can be reached from outside, and its traffic is not encrypted`);
   }
   return { listen, address };

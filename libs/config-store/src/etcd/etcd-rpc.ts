@@ -10,6 +10,8 @@ import type {
   ILeaseGrantResponse,
   IRangeRequest,
   IRangeResponse,
+  IStatusRequest,
+  IStatusResponse,
   ITxnRequest,
   ITxnResponse,
   IWatchRequest,
@@ -23,6 +25,7 @@ export interface EtcdCalls {
   'KV.DeleteRange': readonly [IDeleteRangeRequest, IDeleteRangeResponse];
   'KV.Txn': readonly [ITxnRequest, ITxnResponse];
   'Lease.LeaseGrant': readonly [ILeaseGrantRequest, ILeaseGrantResponse];
+  'Maintenance.Status': readonly [IStatusRequest, IStatusResponse];
   'Auth.Authenticate': readonly [IAuthenticateRequest, IAuthenticateResponse];
 }
 export type EtcdCallName = keyof EtcdCalls;
@@ -31,6 +34,7 @@ export type WatchStream = grpc.ClientDuplexStream<IWatchRequest, IWatchResponse>
 /** Calls that may be repeated on another endpoint although the first may have done them. */
 export const REPEATABLE: ReadonlySet<EtcdCallName> = new Set([
   'KV.Range',
+  'Maintenance.Status',
   'Auth.Authenticate',
   'Lease.LeaseGrant',
 ]);

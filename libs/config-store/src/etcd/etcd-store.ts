@@ -75,6 +75,11 @@ export class EtcdStore implements ConfigStore {
     this.#connection = new EtcdConnection(options);
   }
 
+  async serverVersion(): Promise<string> {
+    const { version } = await this.#connection.call('Maintenance.Status', {});
+    return version;
+  }
+
   async get(key: string): Promise<StoredItem | undefined> {
     assertKey(key);
     const { kvs } = await this.#connection.call('KV.Range', { key: this.#bytes(key) });

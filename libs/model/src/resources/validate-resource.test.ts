@@ -390,6 +390,22 @@ describe('validateResource', () => {
     );
   });
 
+  test('out of the store it takes what the data plane of APISIX takes', () => {
+    const stored = { ...options, isStored: true };
+    const nodes = [{ host: '::1', port: 80, weight: 1 }];
+    const bare = { type: 'roundrobin', nodes };
+    expect(messageFor('upstreams', bare)).toContain('IPv6 address must be enclosed');
+    expect(messageFor('upstreams', bare, stored)).toBeUndefined();
+    expect(messageFor('routes', route({ upstream: bare }), stored)).toBeUndefined();
+    const text = 'x'.repeat(200);
+    const unreadable = { ...upstream, tls: { client_cert: text, client_key: text } };
+    expect(messageFor('routes', route({ upstream: unreadable }))).toContain('failed to parse cert');
+    expect(messageFor('routes', route({ upstream: unreadable }), stored)).toBeUndefined();
+    expect(messageFor('upstreams', unreadable, stored)).toContain('failed to parse cert');
+    const ofHost = { ...upstream, pass_host: 'rewrite' };
+    expect(messageFor('routes', route({ upstream: ofHost }), stored)).toContain('upstream_host');
+  });
+
   test.each([
     [{ 'post_arg.a': 1 }, undefined],
     ['post_arg.messages[*].content', undefined],

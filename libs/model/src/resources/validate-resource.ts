@@ -27,6 +27,11 @@ export interface ValidateOptions extends PluginCheckOptions {
   readonly pluginName?: string;
   /** secrets only: `<manager>/<id>`; default the value's own `id`. */
   readonly secretId?: string;
+  /**
+   * The object comes out of the store. APISIX's data plane then takes IPv6 hosts without brackets, and
+   * client certificates of routes and services that cannot be read: requests are answered 503.
+   */
+  readonly isStored?: boolean;
   /** What encrypted private keys are read with. */
   readonly keyring?: Keyring;
   /** stream_routes only: the names in `xrpc.protocols` of the configuration file. */
@@ -64,7 +69,7 @@ export function validateResource<K extends ResourceKind>(
 
 function check(kind: ResourceKind, value: unknown, options: ValidateOptions): PluginCheckResult {
   if (kind === 'routes') checkExclusiveFields(value);
-  if (kind === 'upstreams') checkNodeHosts(value);
+  if (kind === 'upstreams' && options.isStored !== true) checkNodeHosts(value);
   checkSchema(kind, value);
   if (kind === 'secrets') checkSecret(value, options.secretId);
   // the schema has made sure of it
@@ -95,9 +100,11 @@ function checkProxied(
   resource: JsonObject,
   options: ValidateOptions,
 ): PluginCheckResult {
-  if (isJsonObject(resource['upstream'])) {
-    checkNodeHosts(resource['upstream']);
-    checkUpstream(resource['upstream'], options.keyring ?? []);
+  const { upstream } = resource;
+  if (isJsonObject(upstream)) {
+    const isStored = options.isStored === true;
+    if (!isStored) checkNodeHosts(upstream);
+    checkUpstream(upstream, isStored ? undefined : (options.keyring ?? []));
   }
   checkClients(resource);
   const found = checkPluginsOf(kind, resource, options);

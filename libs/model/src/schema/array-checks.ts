@@ -29,7 +29,7 @@ export function arrayChecks(
       items.length > max ? `expect array to have at most ${max} items` : undefined,
     );
   }
-  if (schema['items'] !== undefined) checks.push(itemsCheck(schema['items'], compile));
+  if (schema['items'] !== undefined) checks.push(itemsCheck(schema, compile));
   if (schema['uniqueItems'] === true) checks.push(uniqueItemsCheck);
   if (checks.length === 0) return undefined;
   const check = firstOf(checks as Validator[]) as ListCheck;
@@ -40,9 +40,12 @@ export function arrayChecks(
   };
 }
 
-function itemsCheck(items: unknown, compile: SubschemaCompiler): ListCheck {
+function itemsCheck(
+  { items, additionalItems }: JsonSchemaObject,
+  compile: SubschemaCompiler,
+): ListCheck {
   if (typeof items !== 'object' || items === null) return schemaBug('items', items);
-  if (Array.isArray(items)) return tupleCheck(items, compile);
+  if (Array.isArray(items)) return tupleCheck(items, additionalItems, compile);
   const validate = compile(items);
   const shape = shapeEmptyTable(items);
   return (list) => {
@@ -55,13 +58,23 @@ function itemsCheck(items: unknown, compile: SubschemaCompiler): ListCheck {
   };
 }
 
-function tupleCheck(schemas: readonly unknown[], compile: SubschemaCompiler): ListCheck {
+/** `further`: what items beyond the listed ones have to be; undefined: anything. */
+function tupleCheck(
+  schemas: readonly unknown[],
+  further: unknown,
+  compile: SubschemaCompiler,
+): ListCheck {
   const validators = schemas.map(compile);
+  const validateFurther = further === undefined || further === false ? undefined : compile(further);
   return (list) => {
-    for (const [i, validate] of validators.entries()) {
-      if (i >= list.length) return undefined;
-      const error = validate(list[i]);
-      if (error !== undefined) return `failed to validate item ${i + 1}: ${error}`;
+    for (const [i, item] of list.entries()) {
+      const validate = validators[i];
+      if (validate === undefined && further === false)
+        return 'found unexpected extra items in array';
+      const error = (validate ?? validateFurther)?.(item);
+      if (error === undefined) continue;
+      const kind = validate === undefined ? 'additional item' : 'item';
+      return `failed to validate ${kind} ${i + 1}: ${error}`;
     }
     return undefined;
   };

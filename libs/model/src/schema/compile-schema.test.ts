@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { ConfigError } from '../errors.ts';
-import { compileSchema } from './compile-schema.ts';
+import { compileSchema, dataValidator } from './compile-schema.ts';
 
 function messageFor(schema: object, value: unknown): string | undefined {
   try {
@@ -54,6 +54,21 @@ const broken: readonly (readonly [object, unknown, string])[] = [
   ],
   [{ minItems: 1 }, [], 'expect array to have at least 1 items'],
   [{ maxItems: 1 }, [1, 2], 'expect array to have at most 1 items'],
+  [
+    { items: [{ type: 'string' }], additionalItems: false },
+    ['a', 1],
+    'found unexpected extra items in array',
+  ],
+  [
+    { items: [{ type: 'string' }], additionalItems: { type: 'string' } },
+    ['a', 1],
+    'failed to validate additional item 2: wrong type: expected string, got number',
+  ],
+  [
+    { propertyNames: { maxLength: 1 } },
+    { ab: 1 },
+    'failed to validate property name "ab": string too long, expected at most 1, got 2',
+  ],
   [
     { items: { type: 'string' } },
     ['a', 1],
@@ -196,7 +211,7 @@ describe('compileSchema', () => {
     { $ref: '#/definitions/a' },
     { type: 'text' },
     { enum: 'a' },
-    { properties: { a: { propertyNames: { minLength: 1 } } } },
+    { properties: { a: { items: [{ $ref: '#' }] } } },
   ])('throws a TypeError for a schema it cannot follow: %j', (schema) => {
     expect(() => compileSchema(schema)).toThrow(TypeError);
   });
@@ -214,5 +229,25 @@ describe('compileSchema', () => {
     const readsOfOne = reads;
     compileSchema(schema)('a');
     expect(reads).toBe(readsOfOne);
+  });
+});
+
+describe('dataValidator', () => {
+  test('takes a reference to a secret for the text that it is', () => {
+    const schema = { type: 'string', pattern: '^/' };
+    expect(dataValidator(schema)('$secret://vault/1/a/b')).toContain('failed to match pattern');
+    expect(messageFor(schema, '$secret://vault/1/a/b')).toBeUndefined();
+  });
+
+  test('follows a schema that contains itself', () => {
+    const schema: { properties: { next?: object }; required: string[] } = {
+      properties: {},
+      required: ['name'],
+    };
+    schema.properties.next = schema;
+    expect(dataValidator(schema)({ name: 1, next: { name: 2 } })).toBeUndefined();
+    expect(dataValidator(schema)({ name: 1, next: { name: 2, next: {} } })).toContain(
+      'property "name" is required',
+    );
   });
 });

@@ -21,6 +21,7 @@ const KEYWORDS = [
   'maxProperties',
   'dependencies',
   'required',
+  'propertyNames',
 ];
 
 /**
@@ -38,6 +39,7 @@ export function objectChecks(
     ...dependencyChecks(schema, compile),
     ...otherPropertiesChecks(schema, compile),
     ...countChecks(schema),
+    ...nameChecks(schema, compile),
   ];
   const mustBeEmpty = listKeyword(schema, 'required')?.length === 0;
   return (value) => {
@@ -224,6 +226,23 @@ function additionalCheck(
     if (error === undefined) return undefined;
     return `failed to validate additional property ${name}: ${error}`;
   };
+}
+
+function nameChecks(
+  { propertyNames }: JsonSchemaObject,
+  compile: SubschemaCompiler,
+): ObjectCheck[] {
+  if (propertyNames === undefined) return [];
+  const validate = compile(propertyNames);
+  return [
+    (object) => {
+      for (const name of Object.keys(object)) {
+        const error = validate(name);
+        if (error !== undefined) return `failed to validate property name "${name}": ${error}`;
+      }
+      return undefined;
+    },
+  ];
 }
 
 function countChecks(schema: JsonSchemaObject): ObjectCheck[] {

@@ -7,6 +7,7 @@ export function memorySettings(over: Partial<GatewaySettings> = {}): GatewaySett
     proxyCache: { ttlMs: 10_000, zones: [{ name: 'memory_cache', memoryBytes, disk: undefined }] },
     realIpHeader: 'X-Real-IP',
     serverlessJavaScript: false,
+    graphqlBytesMax: 1024 * 1024,
     ...over,
   };
 }

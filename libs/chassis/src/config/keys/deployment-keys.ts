@@ -43,7 +43,7 @@ const ADMIN = section({
     admin_ssl_cert_key: text(''),
     admin_ssl_ca_cert: text(''),
   }),
-  admin_api_version: oneOf(['v3', 'default'], 'v3'),
+  admin_api_version: oneOf(['v3', 'v2', 'default'], 'v3'),
 });
 
 const ETCD = section({

@@ -90,9 +90,47 @@ const consulSection = optionalSection({
   sort_type: oneOf(['origin', 'host_sort', 'port_sort', 'combine_sort'], 'origin'),
   skip_services: texts(undefined),
 });
-const consul = withServers(consulSection);
-const consulKv = withServers(
+const consul = requiring('servers', consulSection);
+const consulKv = requiring(
+  'servers',
   optionalSection({ ...consulShape, prefix: text('upstreams'), skip_keys: texts(undefined) }),
+);
+
+const pollTimeouts = {
+  connect: integer(2000, 1),
+  send: integer(2000, 1),
+  read: integer(5000, 1),
+};
+const fetchInterval = integer(30, 1);
+
+const nacos = requiring(
+  'host',
+  optionalSection({
+    host: listOf(text('', 'a URL as http://user:password@host:port', isNacosUrl), undefined, {
+      expects: 'a list of URLs',
+      itemsMin: 1,
+    }),
+    fetch_interval: fetchInterval,
+    prefix: text('/nacos/v1/', 'a path', (value) => /^[\w/.-]{1,100}$/.test(value)),
+    weight: integer(100, 1),
+    timeout: section(pollTimeouts),
+    access_key: text(''),
+    secret_key: text(''),
+  }),
+);
+
+const eureka = requiring(
+  'host',
+  optionalSection({
+    host: listOf(text('', 'a URL as http://user:password@host:port', isRegistryUrl), undefined, {
+      expects: 'a list of URLs',
+      itemsMin: 1,
+    }),
+    fetch_interval: fetchInterval,
+    prefix: text(undefined),
+    weight: integer(undefined, 0),
+    timeout: optionalSection(pollTimeouts),
+  }),
 );
 
 /** Both are written as texts; YAML may well read a port as a number. */
@@ -199,20 +237,21 @@ export const DISCOVERY = section({
   consul,
   consul_kv: consulKv,
   kubernetes,
-  nacos: unused(freeForm()),
-  eureka: unused(freeForm()),
+  nacos,
+  eureka,
   tars: unused(freeForm()),
 });
 
-function withServers<T extends { readonly servers: unknown } | undefined>(
+function requiring<T extends object | undefined>(
+  key: keyof NonNullable<T> & string,
   rule: KeyRule<T>,
 ): KeyRule<T> {
   return {
     ...rule,
     read(value, path, findings) {
       const read = rule.read(value, path, findings);
-      if (isMapping(read) && read['servers'] === undefined) {
-        findings.problems.push(`${path}.servers: is required`);
+      if (isMapping(read) && read[key] === undefined) {
+        findings.problems.push(`${path}.${key}: is required`);
       }
       return read;
     },
@@ -235,4 +274,15 @@ function isConsulUrl(value: string): boolean {
   if (!value.startsWith('http://') || value.endsWith('/') || !URL.canParse(value)) return false;
   const { pathname, search, hash } = new URL(value);
   return pathname === '/' && search === '' && hash === '';
+}
+
+/** Credentials may have any characters in them. */
+function isNacosUrl(value: string): boolean {
+  const isShaped = /^https?:\/\/(?:[\w.-]+:.+@)?[\w.:-]+$/.test(value) && value.length <= 100;
+  return isShaped && isRegistryUrl(value);
+}
+
+function isRegistryUrl(value: string): boolean {
+  const [, scheme = '', rest = ''] = /^(https?:\/\/)(.+)$/.exec(value) ?? [];
+  return rest !== '' && URL.canParse(scheme + rest.slice(rest.lastIndexOf('@') + 1));
 }

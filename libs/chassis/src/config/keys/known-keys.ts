@@ -60,7 +60,7 @@ const nodeListen: typeof listenList = {
 const isKeyringEntry = (value: unknown): value is string =>
   typeof value === 'string' && [16, 32].includes(Buffer.byteLength(value));
 
-const keyring = scalar<readonly string[]>(
+const writtenKeyring = scalar<readonly string[]>(
   'keys of 16 or 32 characters',
   ['qeddd145sfvddff3', 'edd1c9f0985e76a2'],
   (value) => {
@@ -69,6 +69,20 @@ const keyring = scalar<readonly string[]>(
     return value.every(isKeyringEntry) ? value : undefined;
   },
 );
+/** Written without a value: nothing is encrypted, as in APISIX. */
+const keyring: typeof writtenKeyring = {
+  expects: writtenKeyring.expects,
+  read: (value, path, findings) =>
+    value === null ? [] : writtenKeyring.read(value, path, findings),
+};
+
+const writtenServesTls = flag(true);
+/** Written without a value: TLS is not served, as in APISIX. */
+const servesTls: typeof writtenServesTls = {
+  expects: writtenServesTls.expects,
+  read: (value, path, findings) =>
+    value === null ? false : writtenServesTls.read(value, path, findings),
+};
 
 const protocols = listOf(section({ name: text(undefined) }), undefined, {
   expects: 'a list of protocols',
@@ -129,7 +143,7 @@ const APISIX = section({
   resolver_timeout: seconds(5000, 0),
   enable_resolv_search_opt: unused(flag(true)),
   ssl: section({
-    enable: flag(true),
+    enable: servesTls,
     listen: listOf(
       section({ ip: host('0.0.0.0'), port: port(9443), enable_http3: unused(flag(false)) }),
       undefined,

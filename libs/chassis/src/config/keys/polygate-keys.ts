@@ -30,6 +30,17 @@ export const POLYGATE = section({
       expects: 'a list of addresses',
       itemsMin: 1,
     }),
+    listen_tls: optionalSection({
+      cert: text(undefined),
+      key: text(undefined),
+      client_ca: text(undefined),
+    }),
+    address_tls: optionalSection({
+      ca: text(undefined),
+      cert: text(undefined),
+      key: text(undefined),
+      server_name: host(undefined),
+    }),
   }),
   runners: listOf(runner, [], { expects: 'a list of runners' }),
   control: section({ listen: serviceAddress, address: serviceAddress }),

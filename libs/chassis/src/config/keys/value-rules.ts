@@ -4,7 +4,7 @@ import { anything, integer, listOf, scalar, text, type KeyRule } from './key-rul
 
 export const port = (fallback: number) => integer(fallback, 0, 65_535);
 
-export const host = (fallback: string) =>
+export const host = <F extends string | undefined>(fallback: F) =>
   text(fallback, 'an address', (value) => /^[^\s/]+$/.test(value));
 
 /** Seconds in the file, milliseconds here; undefined when not written. */

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { STREAM_PLUGIN_SCHEMAS } from './stream-plugins.ts';
+import { streamPlugins } from './stream-plugins.ts';
 import { validateResource } from '../validate-resource.ts';
 
 const upstream = { type: 'roundrobin', nodes: { '127.0.0.1:6379': 1 } };
@@ -10,7 +10,7 @@ function faultOf(fields: object): string | undefined {
       'stream_routes',
       { upstream, ...fields },
       {
-        plugins: STREAM_PLUGIN_SCHEMAS,
+        plugins: streamPlugins(['mqtt-proxy', 'limit-conn', 'key-auth'], new Map()),
         unknownPlugins: 'reject',
         streamProtocols: new Set(['redis', 'pingpong']),
       },

@@ -25,16 +25,18 @@ export function checkNodeHosts(upstream: unknown): void {
 
 /**
  * What the schema of an upstream cannot say: ports of a node map, the host to pass, the client
- * certificate, the key of consistent hashing. Sources: apisix/upstream.lua, check_upstream_conf.
+ * certificate, the key of consistent hashing. Without a keyring nobody looks at the certificate.
+ * Sources: apisix/upstream.lua, check_upstream_conf.
  */
-export function checkUpstream(upstream: JsonObject, keyring: Keyring): void {
+export function checkUpstream(upstream: JsonObject, keyring: Keyring | undefined): void {
   checkNodePorts(upstream['nodes']);
   if (upstream['pass_host'] === 'rewrite' && !upstream['upstream_host']) {
     throw new ConfigError("`upstream_host` can't be empty when `pass_host` is `rewrite`");
   }
   const { tls } = upstream;
-  if (isJsonObject(tls) && typeof tls['client_cert'] === 'string') {
-    checkKeyPair(tls['client_cert'], String(tls['client_key']), keyring);
+  const hasCertificate = isJsonObject(tls) && typeof tls['client_cert'] === 'string';
+  if (keyring !== undefined && hasCertificate) {
+    checkKeyPair(String(tls['client_cert']), String(tls['client_key']), keyring);
   }
   if (upstream['type'] === 'chash') checkHashKey(upstream);
 }
