@@ -5,6 +5,7 @@ import {
   loadConfig,
   logFindings,
   openLogDestination,
+  reloadOnHangUp,
   reloadPluginList,
   runMain,
   runUntilStopped,
@@ -16,7 +17,7 @@ import { startAdminApi } from '@polygate/admin-api';
 import { openConfigStore } from '@polygate/config-store';
 import { startDataPlane } from '@polygate/data-plane';
 import type { DataPlane } from '@polygate/data-plane';
-import { managerOptionsFrom, startRunnerManager } from '@polygate/runner-manager';
+import { managerOptionsFrom, startRunnerManager, takeRunners } from '@polygate/runner-manager';
 import { startEchoUpstream } from './echo-upstream.ts';
 import { writeSample } from './sample.ts';
 import { welcome } from './welcome.ts';
@@ -91,6 +92,13 @@ async function startParts(
   stops.push(() => manager.stop());
   const plane = await startDataPlane({ config, store, log });
   stops.push(() => plane.stop(polygate.shutdownGraceMs - 1000));
+  reloadOnHangUp({
+    configFile: config.file,
+    log,
+    // New runners first, then the calls to them, then the end of those that are gone.
+    take: ({ polygate: { runners } }) =>
+      takeRunners(manager, runners, () => plane.takeRunners(runners)),
+  });
   if (status !== undefined) {
     const ready = (): string | undefined =>
       plane.isReady() ? undefined : 'not every worker has a configuration';

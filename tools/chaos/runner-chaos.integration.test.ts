@@ -17,6 +17,20 @@ test(
 );
 
 test(
+  'of two runner managers, on the network with certificates, one may die at any time: no request fails',
+  { timeout: LIMIT_MS },
+  async () => {
+    const report = await runChaos({
+      ...{ seconds: 6, clients: 8, seed: 3, victims: ['runner-manager'] },
+      stage: { managers: 2, instances: 1 },
+    });
+    expect(problemsOf(report)).toEqual([]);
+    expect(report.tally).toMatchObject({ refused: 0, broken: 0 });
+    expect(report.kills['runner-manager']).toBeGreaterThan(0);
+  },
+);
+
+test(
   'whatever dies, no answer is wrong or late, and nothing outlives its parent',
   { timeout: LIMIT_MS },
   async () => {

@@ -7,6 +7,7 @@ import { askAgainAndAgain, newTally } from './nonce-clients.ts';
 import type { Tally } from './nonce-clients.ts';
 import { randomFrom } from './random-from.ts';
 import { RunnerStage } from './runner-stage.ts';
+import type { ServiceName, StageOptions } from './runner-stage.ts';
 import { CALL_TIMEOUT_MS } from './stage-configs.ts';
 
 export interface ChaosOptions {
@@ -16,6 +17,8 @@ export interface ChaosOptions {
   /** What is killed: each once, then one after the other at random. */
   readonly victims: readonly Victim[];
   readonly say?: (text: string) => void;
+  /** Default: two instances of one manager. */
+  readonly stage?: StageOptions;
 }
 
 export type Victim = 'runner' | 'runner-manager' | 'data-plane';
@@ -36,7 +39,7 @@ const ORPHAN_MS_MAX = 10_000;
 /** Never rejects because of what it killed. */
 export async function runChaos(options: ChaosOptions): Promise<ChaosReport> {
   const { clients, seconds, say = () => undefined } = options;
-  const stage = await RunnerStage.start();
+  const stage = await RunnerStage.start(options.stage);
   const tally = newTally();
   const stop = new AbortController();
   const chaos = new Chaos(stage, options);
@@ -90,12 +93,29 @@ class Chaos {
   }
 
   async #killService(victim: Exclude<Victim, 'runner'>): Promise<void> {
+    if (victim === 'runner-manager') return this.#killManager();
+    await this.#inStorm(() => this.#stage.killService(victim));
+  }
+
+  /** Where there is another one, all have to be served all the time. */
+  async #killManager(): Promise<void> {
+    const { managers } = this.#stage;
+    const name = managers[Math.floor(this.#random() * managers.length)] as ServiceName;
+    const kill = async (): Promise<void> => {
+      const runners = this.#stage.runnerPids(name);
+      await this.#stage.killService(name);
+      this.orphans.push(...(await this.#leftOf(runners)));
+    };
+    if (managers.length === 1) return this.#inStorm(kill);
+    await kill();
+    await this.#stage.untilReady();
+  }
+
+  async #inStorm(kill: () => Promise<void>): Promise<void> {
     this.#epoch += 1;
     this.#isCalm = false;
-    const runners = this.#stage.runnerPids();
-    await this.#stage.killService(victim);
-    if (victim === 'runner-manager') this.orphans.push(...(await this.#leftOf(runners)));
-    await this.#stage.untilReady(2);
+    await kill();
+    await this.#stage.untilReady();
     await this.#untilServed();
     this.#isCalm = true;
   }

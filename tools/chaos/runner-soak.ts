@@ -38,7 +38,7 @@ export async function soakRunners(
   { minutes, clients, seed }: SoakOptions,
   say: (text: string) => void,
 ): Promise<string[]> {
-  const stage = await RunnerStage.start(INSTANCES);
+  const stage = await RunnerStage.start({ instances: INSTANCES });
   const tally = newTally();
   const random = randomFrom(seed);
   const wholeMs = minutes * 60_000;
@@ -93,7 +93,7 @@ async function load(options: {
 
 /** What is held once nothing more is given up. */
 async function settle(stage: RunnerStage, fresh: Held): Promise<Held> {
-  await stage.untilReady(INSTANCES);
+  await stage.untilReady();
   const endMs = performance.now() + QUIET_MS_MAX;
   while (stage.held().files > fresh.files + FILES_SPARE && performance.now() < endMs) {
     await sleep(POLL_MS);

@@ -1,5 +1,6 @@
 import { mkdir, rename, writeFile } from 'node:fs/promises';
 import path from 'node:path';
+import type { TestCertificates } from '@polygate/testing';
 
 const ROOT = path.resolve(import.meta.dirname, '../..');
 const DEMO = path.join(ROOT, 'tools/runner-matrix/rewrite-demo.ts');
@@ -15,30 +16,49 @@ export function pluginFile(folder: string): string {
   return path.join(folder, 'plugin.ts');
 }
 
-export function managerAddress(folder: string): string {
-  return `unix:${path.join(folder, 'manager.sock')}`;
+/** Where a manager listens, and its folder. */
+export interface ManagerPlace {
+  readonly name: string;
+  readonly address: string;
 }
 
 /** JSON is YAML. */
 export async function writeConfigs(at: {
   readonly folder: string;
   readonly port: number;
+  readonly controlPort: number;
   readonly upstreamPort: number;
   readonly instances: number;
+  readonly managers: readonly ManagerPlace[];
+  /** For managers on the network. */
+  readonly certificates: TestCertificates | undefined;
 }): Promise<void> {
-  const { folder, port } = at;
+  const { folder, port, certificates: pem } = at;
   await writeFile(pluginFile(folder), `export { default } from ${JSON.stringify(DEMO)};\n`);
+  const runners = [runnerOf(folder, at.instances)];
+  const quiet = { prometheus: { enable_export_server: false } };
+  for (const { name, address: listen } of at.managers) {
+    const listen_tls = pem && {
+      cert: pem.serverCertFile,
+      key: pem.serverKeyFile,
+      client_ca: pem.caFile,
+    };
+    const run_dir = path.join(folder, `${name}.run`);
+    const polygate = { run_dir, runner_manager: { listen, listen_tls }, runners };
+    await write(folder, name, { polygate, plugin_attr: quiet });
+  }
   const shared = {
     run_dir: path.join(folder, 'run'),
-    runner_manager: { listen: managerAddress(folder), address: managerAddress(folder) },
-    runners: [runnerOf(folder, at.instances)],
+    runner_manager: {
+      addresses: at.managers.map(({ address }) => address),
+      address_tls: pem && { ca: pem.caFile, cert: pem.clientCertFile, key: pem.clientKeyFile },
+    },
+    runners,
   };
-  const quiet = { prometheus: { enable_export_server: false } };
-  await write(folder, 'runner-manager', { polygate: shared, plugin_attr: quiet });
   await write(folder, 'data-plane', {
     apisix: {
       node_listen: [{ ip: '127.0.0.1', port }],
-      enable_control: false,
+      control: { ip: '127.0.0.1', port: at.controlPort },
       ssl: { enable: false },
     },
     nginx_config: { worker_processes: 2 },
@@ -54,8 +74,15 @@ export async function writeRoutes(at: {
   readonly folder: string;
   readonly upstreamPort: number;
   readonly version: number;
+  /** Routes beside the one for everything, each with a conf of its own. */
+  readonly more?: number;
 }): Promise<void> {
-  const routes = JSON.stringify({ routes: [routeOf(at.upstreamPort, at.version)] });
+  const more = Array.from({ length: at.more ?? 0 }, (_, i) => ({
+    ...routeOf(at.upstreamPort, i),
+    id: `more-${i}`,
+    uri: `/more/${i}`,
+  }));
+  const routes = JSON.stringify({ routes: [routeOf(at.upstreamPort, at.version), ...more] });
   const file = path.join(at.folder, 'data-plane', 'apisix.yaml');
   // at once: half a file would be taken for a broken one
   await writeFile(`${file}.new`, `${routes}\n#END\n`);

@@ -5,6 +5,7 @@ export interface CallErrorFacts {
   readonly tokenDoubtful?: boolean;
   readonly connectionStale?: boolean;
   readonly resendable?: boolean;
+  readonly neverSent?: boolean;
   readonly cause?: unknown;
 }
 
@@ -20,6 +21,8 @@ export class CallError extends Error {
   readonly connectionStale: boolean;
   /** No byte of an answer had come. */
   readonly resendable: boolean;
+  /** No runner can have seen the try. */
+  readonly neverSent: boolean;
 
   constructor(reason: FailureReason, message: string, facts: CallErrorFacts = {}) {
     super(message, facts.cause === undefined ? undefined : { cause: facts.cause });
@@ -28,6 +31,7 @@ export class CallError extends Error {
     this.tokenDoubtful = facts.tokenDoubtful ?? false;
     this.connectionStale = facts.connectionStale ?? false;
     this.resendable = facts.resendable ?? reason === FailureReason.UNAVAILABLE;
+    this.neverSent = facts.neverSent ?? false;
   }
 
   /** Anything else than a CallError is a mistake of ours and says so. */

@@ -5,4 +5,4 @@ export {
   type RunnerLimits,
   type RunnerManagerOptions,
 } from './manager-options.ts';
-export { startRunnerManager, type RunnerManager } from './runner-manager.ts';
+export { startRunnerManager, takeRunners, type RunnerManager } from './runner-manager.ts';

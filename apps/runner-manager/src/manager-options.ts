@@ -1,5 +1,5 @@
 import type { GatewayConfig, Logger, RunnerConfig, Telemetry } from '@polygate/chassis';
-import type { ServerTls } from '@polygate/rpc';
+import { readServerTls, type ServerTls } from '@polygate/rpc';
 import type { Meter, Tracer } from '@opentelemetry/api';
 
 export type ManagerLog = Pick<Logger, 'debug' | 'info' | 'warn' | 'error'>;
@@ -90,19 +90,21 @@ export const DEFAULT_LIMITS: RunnerLimits = {
   restartsKeptMax: 32,
 };
 
-/** What the configuration file says. */
+/** What the configuration file says. @throws when a certificate cannot be read any more. */
 export function managerOptionsFrom(
   { polygate }: GatewayConfig,
   log: ManagerLog,
   { tracer, meter }: Pick<Telemetry, 'tracer' | 'meter'>,
 ): RunnerManagerOptions {
+  const { listen, listenTls, callTimeoutMs } = polygate.runnerManager;
   return {
-    listen: polygate.runnerManager.listen,
+    listen,
+    tls: listenTls && readServerTls(listenTls),
     runners: polygate.runners,
     runDir: polygate.runDir,
     log,
     tracer,
     meter,
-    limits: { callTimeoutMs: polygate.runnerManager.callTimeoutMs },
+    limits: { callTimeoutMs },
   };
 }

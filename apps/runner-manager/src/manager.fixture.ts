@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import type { RunnerConfig } from '@polygate/chassis';
 import type { Runner, RunnerInstance } from '@polygate/rpc';
 import type { RunnerLimits, RunnerManagerOptions } from './manager-options.ts';
+import { afterEach } from 'vitest';
 import { startRunnerManager, type RunnerManager } from './runner-manager.ts';
 import { StreamCaller } from './stream-caller.fixture.ts';
 
@@ -50,6 +51,37 @@ export function runnerConfig(
     startTimeoutMs: 30_000,
     stopTimeoutMs: 1000,
     ...overrides,
+  };
+}
+
+/** How long tests wait for what processes do. */
+export const waitFor = { timeout: 20_000, interval: 20 };
+
+export interface TestManagers {
+  /** Runs after the test, the last one first. */
+  readonly onEnd: (cleanup: () => unknown) => void;
+  readonly start: (options: TestManagerOptions) => Promise<TestManager>;
+  readonly temporaryDirectory: () => string;
+}
+
+/** For a file of tests: what one of them starts ends with it. */
+export function testManagers(): TestManagers {
+  const cleanups: (() => unknown)[] = [];
+  afterEach(async () => {
+    for (const cleanup of cleanups.splice(0).reverse()) await cleanup();
+  });
+  return {
+    onEnd: (cleanup) => void cleanups.push(cleanup),
+    start: async (options) => {
+      const manager = await startTestManager(options);
+      cleanups.push(() => manager.stop());
+      return manager;
+    },
+    temporaryDirectory: () => {
+      const path = mkdtempSync(join(tmpdir(), 'pg-test-'));
+      cleanups.push(() => rmSync(path, { recursive: true, force: true }));
+      return path;
+    },
   };
 }
 

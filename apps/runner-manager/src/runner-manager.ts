@@ -20,8 +20,13 @@ export interface RunnerManager {
   /**
    * Adds, removes and replaces runners until they are these; those that change by a new generation
    * that is ready. Returns a sentence for each that could not be replaced and goes on as it was.
+   *
+   * @param beforeRemoval From when it resolves on nobody calls those that are to go.
    */
-  reconfigure(runners: readonly RunnerConfig[]): Promise<string[]>;
+  reconfigure(
+    runners: readonly RunnerConfig[],
+    beforeRemoval?: () => Promise<void>,
+  ): Promise<string[]>;
   /** Refuses new calls, gives running ones `graceMs` (default 1000), ends the runners. */
   stop(graceMs?: number): Promise<void>;
 }
@@ -52,7 +57,7 @@ export async function startRunnerManager(options: RunnerManagerOptions): Promise
       address: server.address,
       listRunners: () => service.listRunners().runners,
       restartRunner: (name) => service.restartRunner(name),
-      reconfigure: (changed) => pools.reconfigure(changed),
+      reconfigure: (changed, beforeRemoval) => pools.reconfigure(changed, beforeRemoval),
       stop: async (graceMs = STOP_GRACE_MS) => {
         await server.stop(graceMs);
         service.close();
@@ -63,4 +68,15 @@ export async function startRunnerManager(options: RunnerManagerOptions): Promise
     await pools.stop();
     throw error;
   }
+}
+
+/** `reconfigure`, told in one sentence. */
+export async function takeRunners(
+  manager: RunnerManager,
+  runners: readonly RunnerConfig[],
+  beforeRemoval?: () => Promise<void>,
+): Promise<string> {
+  const problems = await manager.reconfigure(runners, beforeRemoval);
+  const kept = problems.length === 0 ? '' : `, but ${problems.length} go on as they were: `;
+  return `${runners.length} runners${kept}${problems.join('; ')}`;
 }

@@ -156,7 +156,7 @@ test('a conf that the runner rejects fails its calls alone, with the words of th
   expect(fake.requestCalls.length).toBe(1);
 });
 
-test('a call is sent again where it may be, and never when something was asked', async () => {
+test('a call is sent again as often as it may be, and asks anew what it had asked', async () => {
   const { fake, caller } = await start(['default']);
   // one of them for the connection of the start, which may have died while nobody looked
   let left = 2;
@@ -179,15 +179,16 @@ test('a call is sent again where it may be, and never when something was asked',
     },
   });
   const before = fake.requestCalls.length;
-  const result = await caller.request({ retries: 3 }, () => Buffer.from('x'));
-  expect(result).toMatchObject(failure(FailureReason.PROTOCOL, expect.anything()));
-  expect(fake.requestCalls.length).toBe(before + 1);
-  const known = { variables: [{ name: 'host', value: 'x' }], hasNoRequestBody: false };
-  await caller.request({
-    retries: 3,
-    known: { ...known, requestBody: undefined, responseBody: undefined },
-  });
-  expect(fake.requestCalls.length).toBe(before + 1 + 4);
+  let asked = 0;
+  const answer = (): Buffer => {
+    asked += 1;
+    return Buffer.from('x');
+  };
+  const lost = failure(FailureReason.PROTOCOL, expect.anything());
+  expect(await caller.request({ retries: 0 }, answer)).toMatchObject(lost);
+  expect([fake.requestCalls.length - before, asked]).toEqual([1, 1]);
+  expect(await caller.request({ retries: 3 }, answer)).toMatchObject(lost);
+  expect([fake.requestCalls.length - before, asked]).toEqual([1 + 4, 1 + 4]);
 });
 
 test('with two instances no call fails that may be sent again, though they are killed', async () => {

@@ -1,39 +1,21 @@
 import { spawn, spawnSync } from 'node:child_process';
-import { existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { existsSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { FailureReason, RunnerState } from '@polygate/rpc';
 import { fakeRunnerCommand, startFakeRunner } from '@polygate/testing';
-import { afterEach, expect, test, vi } from 'vitest';
+import { expect, test, vi } from 'vitest';
 import {
   isAlive,
   runnerConfig,
   startTestManager,
-  type TestManager,
-  type TestManagerOptions,
+  testManagers,
+  waitFor,
 } from './manager.fixture.ts';
 import { startRunnerManager } from './runner-manager.ts';
 import { actionOf, failure, HUNG_UP, type Result } from './stream-caller.fixture.ts';
 
-const cleanups: (() => unknown)[] = [];
-afterEach(async () => {
-  for (const cleanup of cleanups.splice(0).reverse()) await cleanup();
-});
-
-const waitFor = { timeout: 20_000, interval: 20 };
-
-async function start(options: TestManagerOptions): Promise<TestManager> {
-  const manager = await startTestManager(options);
-  cleanups.push(() => manager.stop());
-  return manager;
-}
-
-function temporaryDirectory(): string {
-  const path = mkdtempSync(join(tmpdir(), 'pg-test-'));
-  cleanups.push(() => rmSync(path, { recursive: true, force: true }));
-  return path;
-}
+const { onEnd, start, temporaryDirectory } = testManagers();
 
 function bodyOf(result: Result): Record<string, never> & { env: Record<string, string> } {
   const action = actionOf(result);
@@ -55,7 +37,7 @@ test('a call waits for the runner that is just starting', async () => {
 test('the runner sees the whitelisted part of the environment, and where to listen', async () => {
   vi.stubEnv('PG_SECRET', 'not for runners');
   vi.stubEnv('PG_COPIED', 'copied');
-  cleanups.push(() => vi.unstubAllEnvs());
+  onEnd(() => vi.unstubAllEnvs());
   const { caller, runDir } = await start({
     runner: { cmd: fakeRunnerCommand('environment') },
     config: { env: ['PG_COPIED', 'PG_SET=a=b', 'PG_MISSING'] },
@@ -205,7 +187,7 @@ test('a socket that a dead runner left is removed, one that is answered on is no
   spawnSync(process.execPath, ['-e', program, stale]);
   expect(existsSync(stale)).toBe(true);
   const alive = await startFakeRunner({}, join(runDir, 'runner-ba9876543210.sock'));
-  cleanups.push(() => alive.close());
+  onEnd(() => alive.close());
   await start({ runDir });
   expect(readdirSync(runDir)).toEqual(['runner-ba9876543210.sock']);
 });
@@ -236,7 +218,7 @@ test('kill -9 of the manager takes the runner with it, even one that ignores SIG
   const command = fakeRunnerCommand('ignore-sigterm');
   const args = ['--input-type=module-typescript', '-e', program, runDir, ...command];
   const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'inherit'] });
-  cleanups.push(() => child.kill('SIGKILL'));
+  onEnd(() => child.kill('SIGKILL'));
   const pid = await new Promise<number>((resolve, reject) => {
     child.stdout.once('data', (text: Buffer) => resolve(Number(text.toString())));
     child.once('exit', () => reject(new Error('the manager ended')));

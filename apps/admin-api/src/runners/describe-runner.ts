@@ -1,15 +1,12 @@
-import { RunnerState, type RecordedCall, type Runner, type RunnerLogLine } from '@polygate/rpc';
-
-const STATE_NAMES = new Map<number, string>(
-  Object.entries(RunnerState).map(([name, number]) => [number as number, name.toLowerCase()]),
-);
+import { showLogLine, showPluginCalls, showRestart, stateName } from '@polygate/rpc';
+import type { RecordedCall, Runner } from '@polygate/rpc';
 
 /** A runner as the Admin API shows it; times in milliseconds since 1970. */
 export function describeRunner(manager: string, runner: Runner): object {
   return {
     manager,
     name: runner.name,
-    state: stateName(runner.state),
+    state: stateName(runner.state) ?? 'unknown',
     generation: runner.generation,
     plugins: runner.plugins,
     calls_in_flight: runner.callsInFlight,
@@ -19,7 +16,7 @@ export function describeRunner(manager: string, runner: Runner): object {
     instances: runner.instances.map((instance) => ({
       index: instance.index,
       generation: instance.generation,
-      state: stateName(instance.state),
+      state: stateName(instance.state) ?? 'unknown',
       pid: instance.pid,
       restarts: instance.restarts,
       last_error: instance.lastError,
@@ -27,30 +24,9 @@ export function describeRunner(manager: string, runner: Runner): object {
       calls: instance.calls,
       ready_since_ms: instance.readySinceMs || null,
     })),
-    plugin_calls: runner.pluginCalls.map((one) => ({
-      plugin: one.plugin,
-      calls: one.calls,
-      failures: one.failures,
-      p50_us: one.p50Us,
-      p99_us: one.p99Us,
-    })),
-    recent_restarts: runner.recentRestarts.map(({ atMs, index, generation, reason }) => ({
-      at_ms: atMs,
-      index,
-      generation,
-      reason,
-    })),
-    last_lines: runner.lastLines.map(describeLine),
-  };
-}
-
-export function describeLine({ atMs, index, isError, text, traceId }: RunnerLogLine): object {
-  return {
-    at_ms: atMs,
-    index,
-    stream: isError ? 'stderr' : 'stdout',
-    text,
-    ...(traceId !== '' && { trace_id: traceId }),
+    plugin_calls: runner.pluginCalls.map(showPluginCalls),
+    recent_restarts: runner.recentRestarts.map(showRestart),
+    last_lines: runner.lastLines.map(showLogLine),
   };
 }
 
@@ -69,8 +45,4 @@ export function describeCall(manager: string, call: RecordedCall): object {
       frame: frame.toString('base64'),
     })),
   };
-}
-
-function stateName(state: RunnerState): string {
-  return STATE_NAMES.get(state) ?? 'unknown';
 }

@@ -1,6 +1,7 @@
 import {
   connectRunnerService,
   RpcError,
+  type ClientTls,
   type ListRunnersResponse,
   type RecordCallsRequest,
   type RestartRunnerResponse,
@@ -42,13 +43,15 @@ const RESTART_TIMEOUT_MS = 120_000;
 /** The runner managers of the configuration, as their client. */
 export class RunnerManagers {
   readonly #addresses: readonly string[];
+  readonly #tls: ClientTls | undefined;
   readonly #streams = new Set<LogStream | RecordStream>();
   /** Made when they are first asked. */
   readonly #managers = new Map<string, Manager>();
 
   /** @param addresses `unix:/path` or `host:port` each. */
-  constructor(addresses: readonly string[]) {
+  constructor(addresses: readonly string[], tls?: ClientTls) {
     this.#addresses = addresses;
+    this.#tls = tls;
   }
 
   /** Never rejects. */
@@ -124,7 +127,7 @@ export class RunnerManagers {
   #of(address: string): Manager {
     const known = this.#managers.get(address);
     if (known !== undefined) return known;
-    const manager = { address, client: connectRunnerService({ address }) };
+    const manager = { address, client: connectRunnerService({ address, tls: this.#tls }) };
     this.#managers.set(address, manager);
     return manager;
   }

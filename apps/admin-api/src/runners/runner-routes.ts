@@ -1,10 +1,11 @@
 import Router from '@koa/router';
 import type { Logger } from '@polygate/plugin-sdk';
+import { showLogLine } from '@polygate/rpc';
 import type { Middleware } from 'koa';
 import { type Answer, refusal } from '../answer.ts';
 import { readJsonBody } from '../body/request-body.ts';
 import { type AdminContext, type AdminState, respond } from '../middleware/admin-state.ts';
-import { describeCall, describeLine, describeRunner } from './describe-runner.ts';
+import { describeCall, describeRunner } from './describe-runner.ts';
 import { LiveStream } from './live-stream.ts';
 import { readRecordRequest } from './read-record-request.ts';
 import type { ManagerFailure, RunnerManagers } from './runner-managers.ts';
@@ -48,7 +49,7 @@ export function runnerRoutes({ managers, auditLog }: RunnerRoutesOptions): Middl
     const stream = openLiveStream(ctx);
     for (const manager of found.managers) {
       stream?.follow(managers.watchLog(manager, name), {
-        describe: ({ line }) => ({ manager, ...(line && describeLine(line)) }),
+        describe: ({ line }) => ({ manager, ...(line && showLogLine(line)) }),
         onError: (error) => ({ manager, error_msg: error.message }),
       });
     }

@@ -1,6 +1,3 @@
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import type { ExternalConf } from '@polygate/plugin-sdk';
 import type { DataPlaneFrame, ManagerFrame, RequestCall } from '@polygate/rpc';
 import {
@@ -10,29 +7,17 @@ import {
   memorySharedState,
   type RequestInit,
 } from '@polygate/testing';
-import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
+import { beforeEach, describe, expect, test, vi } from 'vitest';
 import { createExternalPlugins } from './external-plugins.ts';
-import { connectRunnerManagers, type RunnerClient } from './link/runner-client.ts';
 import { RunnerMetrics } from './policy/runner-metrics.ts';
-import { continueFrame, startScriptedManager, type ScriptedManager } from './scripted-manager.ts';
+import { scriptedLink } from './scripted-link.harness.ts';
+import { continueFrame } from './scripted-manager.ts';
 
-const directory = mkdtempSync(join(tmpdir(), 'polygate-conf-calls-'));
-let manager: ScriptedManager;
-let client: RunnerClient;
-beforeAll(async () => {
-  manager = await startScriptedManager(`unix:${join(directory, 'manager.sock')}`);
-  client = connectRunnerManagers({ addresses: [manager.address], log: memoryLog() });
-  await vi.waitFor(() => expect(client.connected).toBe(true), 10_000);
-});
-afterAll(async () => {
-  client.close();
-  await manager.stop();
-  rmSync(directory, { recursive: true, force: true });
-});
+const link = scriptedLink();
 
 let calls: RequestCall[] = [];
 let metrics = memoryMetrics();
-let externals = externalPlugins();
+let externals: ReturnType<typeof externalPlugins>;
 beforeEach(() => {
   calls = [];
   metrics = memoryMetrics();
@@ -41,7 +26,7 @@ beforeEach(() => {
 
 function externalPlugins() {
   return createExternalPlugins({
-    client,
+    client: link.client,
     shared: memorySharedState(),
     metrics: new RunnerMetrics(metrics, ''),
     runners: [{ name: 'go', plugins: ['a'], callTimeoutMs: 7_000 }],
@@ -63,7 +48,7 @@ const context = (init: RequestInit = {}) => new MemoryContext(init, memoryLog())
 
 /** Calls it for each request call; silent where it answers nothing. */
 function script(answer: (frame: DataPlaneFrame) => ManagerFrame | undefined): void {
-  manager.onMessage = (frames, reply) => {
+  link.manager.onMessage = (frames, reply) => {
     for (const frame of frames) {
       if (frame.frame?.$case === 'requestCall') calls.push(frame.frame.value);
       const isAnswerable = frame.frame?.$case !== 'holdConf' && frame.callId !== 0;
@@ -81,10 +66,10 @@ const failing = ({ callId }: DataPlaneFrame): ManagerFrame => ({
 describe('calls of a conf', () => {
   test('may take what it says, or its runner, or the gateway', async () => {
     script(continueFrame);
-    await prepared({ policy: { timeoutMs: 50 } }).handleRequest(context());
+    await prepared({ policy: { timeoutMs: 5_000 } }).handleRequest(context());
     await prepared({ plugins: [{ name: 'a', value: '' }] }).handleRequest(context());
     await prepared().handleRequest(context());
-    expect(calls.map(({ timeoutMs }) => timeoutMs)).toEqual([50, 7_000, 60_000]);
+    expect(calls.map(({ timeoutMs }) => timeoutMs)).toEqual([5_000, 7_000, 60_000]);
   });
 
   test('may be repeated once where HTTP says so, or as often as it is written', async () => {
@@ -95,6 +80,29 @@ describe('calls of a conf', () => {
     await prepared({ policy: { retries: 3 } }).handleRequest(context({ method: 'POST' }));
     await prepared({ policy: { retries: 0 } }).handleRequest(context());
     expect(calls.map(({ retries }) => retries)).toEqual([1, 1, 0, 0, 3, 0]);
+  });
+
+  test('go where the plugin is, also when the configuration says another runner than before', async () => {
+    script(continueFrame);
+    const conf = prepared({ key: 'route#moved#1' });
+    await conf.handleRequest(context());
+    externals.takeRunners([{ name: 'java', plugins: ['p'], callTimeoutMs: 9_000 }]);
+    await conf.handleRequest(context());
+    expect(calls.map(({ runner, timeoutMs }) => [runner, timeoutMs])).toEqual([
+      ['', 60_000],
+      ['java', 9_000],
+    ]);
+    const told = (): string[] =>
+      link.manager.frames().flatMap(({ frame }) => {
+        if (frame?.$case === 'holdConf' && frame.value.conf?.key === 'route#moved#1') {
+          return [`hold ${frame.value.runner}`];
+        }
+        const isReleased = frame?.$case === 'releaseConf' && frame.value.key === 'route#moved#1';
+        return isReleased ? [`release ${frame.value.runner}`] : [];
+      });
+    await vi.waitFor(() => expect(told().sort()).toEqual(['hold ', 'hold java', 'release ']));
+    conf.release();
+    await vi.waitFor(() => expect(told()).toContain('release java'));
   });
 
   test('fail unasked where the runner is not declared to have the plugin', async () => {
@@ -119,9 +127,9 @@ describe('calls of a conf', () => {
     });
     await vi.waitFor(() => expect(calls).toHaveLength(2));
     script(continueFrame);
-    manager.breakStreams();
+    link.manager.breakStreams();
     await Promise.allSettled(hanging);
-    await vi.waitFor(() => expect(client.connected).toBe(true), 10_000);
+    await vi.waitFor(() => expect(link.client.connected).toBe(true), 10_000);
     await next.handleRequest(context());
   });
 

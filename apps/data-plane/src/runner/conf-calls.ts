@@ -9,7 +9,7 @@ import {
   ResponseConversation,
   type CallTerms,
 } from './conversation.ts';
-import type { ExternalPluginsOptions } from './external-plugins.ts';
+import type { ExternalPluginsOptions, RunnerSettings } from './external-plugins.ts';
 import { encodeConf } from './frames/call-frames.ts';
 import { isRunnerFailure, outcomeOf } from './policy/call-outcome.ts';
 import { CircuitBreaker } from './policy/circuit-breaker.ts';
@@ -21,8 +21,11 @@ import type { BreakerReport, CallLabels } from './policy/runner-metrics.ts';
 /** What a frame of the runner protocol, 16 MiB - 1, holds beside its own bytes. */
 const BODY_BYTES_MAX = 0xff_ffff - 64;
 
-export interface ConfCallsOptions extends ExternalPluginsOptions {
+export interface ConfCallsOptions extends Omit<ExternalPluginsOptions, 'runners'> {
+  /** As the configuration has them now. */
+  readonly runners: () => readonly RunnerSettings[];
   readonly owners: OwnersInFlight;
+  readonly onReleased: () => void;
 }
 
 /** A run of entries in one runner, with all that can be made before the first call. */
@@ -39,23 +42,25 @@ interface Segment {
 export class ConfCalls implements ExternalCalls {
   readonly #conf: ExternalConf;
   readonly #options: ConfCallsOptions;
-  readonly #segments: readonly Segment[];
+  #segments: readonly Segment[];
   readonly #inFlight: OwnerInFlight;
   readonly #inFlightMax: number;
-  readonly #onReleased: () => void;
   #isReleased = false;
 
-  constructor(conf: ExternalConf, options: ConfCallsOptions, onReleased: () => void) {
+  constructor(conf: ExternalConf, options: ConfCallsOptions) {
     this.#conf = conf;
     this.#options = options;
-    this.#onReleased = onReleased;
     this.#inFlightMax = conf.policy.inFlightMax ?? Infinity;
     this.#inFlight = options.owners.acquire(conf.owner);
-    this.#segments = cutConf(conf, options.runners).map((cut) => this.#segmentOf(cut));
+    this.#segments = this.#cut();
   }
 
-  get hasBreakers(): boolean {
-    return this.#conf.policy.breaker !== undefined;
+  /** The runners are others now: its plugins may live elsewhere. Calls under way end where they are. */
+  takeRunners(): void {
+    const before = this.#segments;
+    this.#segments = this.#cut();
+    // After the new ones: what stays is not told of.
+    this.#releaseConfs(before);
   }
 
   breakers(): readonly BreakerReport[] {
@@ -84,16 +89,22 @@ export class ConfCalls implements ExternalCalls {
     if (this.#isReleased) return;
     this.#isReleased = true;
     this.#options.owners.release(this.#conf.owner);
-    for (const { key, terms } of this.#segments) {
-      this.#options.client.release(key, terms.conf.runner);
-    }
-    this.#onReleased();
+    this.#releaseConfs(this.#segments);
+    this.#options.onReleased();
+  }
+
+  #releaseConfs(segments: readonly Segment[]): void {
+    for (const { key, terms } of segments) this.#options.client.release(key, terms.conf.runner);
+  }
+
+  #cut(): readonly Segment[] {
+    return cutConf(this.#conf, this.#options.runners()).map((cut) => this.#segmentOf(cut));
   }
 
   #segmentOf({ runner, key, plugins, problem }: ConfSegment): Segment {
     const { client, shared, runners, callTimeoutMs, traceContext } = this.#options;
     const { owner, policy } = this.#conf;
-    const settings = runners.find(({ name }) => name === runner);
+    const settings = runners().find(({ name }) => name === runner);
     const timeoutMs = policy.timeoutMs ?? settings?.callTimeoutMs ?? callTimeoutMs;
     const reference = { key, plugins: [...plugins] };
     const wireRunner = runner === DEFAULT_RUNNER ? '' : runner;

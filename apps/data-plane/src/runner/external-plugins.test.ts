@@ -1,6 +1,3 @@
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { GatewayError, type ExternalConf } from '@polygate/plugin-sdk';
 import type {
   Entry,
@@ -17,25 +14,12 @@ import {
   memorySharedState,
   type RequestInit,
 } from '@polygate/testing';
-import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
+import { beforeEach, describe, expect, test } from 'vitest';
 import { createExternalPlugins, type ExternalPluginsOptions } from './external-plugins.ts';
-import { connectRunnerManagers, type RunnerClient } from './link/runner-client.ts';
 import { RunnerMetrics } from './policy/runner-metrics.ts';
-import { startScriptedManager, type ScriptedManager } from './scripted-manager.ts';
+import { scriptedLink } from './scripted-link.harness.ts';
 
-const directory = mkdtempSync(join(tmpdir(), 'polygate-external-plugins-'));
-let manager: ScriptedManager;
-let client: RunnerClient;
-beforeAll(async () => {
-  manager = await startScriptedManager(`unix:${join(directory, 'manager.sock')}`);
-  client = connectRunnerManagers({ addresses: [manager.address], log: memoryLog() });
-  await vi.waitFor(() => expect(client.connected).toBe(true), 10_000);
-});
-afterAll(async () => {
-  client.close();
-  await manager.stop();
-  rmSync(directory, { recursive: true, force: true });
-});
+const link = scriptedLink();
 
 let calls: RequestCall[] = [];
 let answers: (string | undefined)[] = [];
@@ -54,7 +38,7 @@ const reference = { key: conf.key, plugins: conf.plugins };
 
 function prepared(options: Partial<ExternalPluginsOptions> = {}) {
   return createExternalPlugins({
-    client,
+    client: link.client,
     shared: memorySharedState(),
     metrics: new RunnerMetrics(memoryMetrics(), ''),
     runners: [],
@@ -69,7 +53,7 @@ const variable = (name: string): Question['value'] => ({
 
 /** Has the manager ask, then answer with the action. */
 function script(action: RequestResult['action'], questions: readonly Question['value'][] = []) {
-  manager.onMessage = (frames, reply) => {
+  link.manager.onMessage = (frames, reply) => {
     for (const { callId, frame } of frames) {
       if (callId === 0) continue;
       if (frame?.$case === 'requestCall') {

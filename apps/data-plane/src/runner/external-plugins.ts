@@ -24,6 +24,8 @@ export interface ExternalPluginsOptions {
 }
 
 export interface GatewayExternalPlugins extends ExternalPlugins {
+  /** Confs that are prepared go where these have their plugins, too. */
+  takeRunners(runners: readonly RunnerSettings[]): void;
   breakers(): readonly BreakerReport[];
 }
 
@@ -34,11 +36,21 @@ export interface GatewayExternalPlugins extends ExternalPlugins {
 export function createExternalPlugins(options: ExternalPluginsOptions): GatewayExternalPlugins {
   const owners = new OwnersInFlight();
   const prepared = new Set<ConfCalls>();
+  let { runners } = options;
   return {
     prepare(conf) {
-      const calls = new ConfCalls(conf, { ...options, owners }, () => prepared.delete(calls));
-      if (calls.hasBreakers) prepared.add(calls);
+      const calls = new ConfCalls(conf, {
+        ...options,
+        runners: () => runners,
+        owners,
+        onReleased: () => prepared.delete(calls),
+      });
+      prepared.add(calls);
       return calls;
+    },
+    takeRunners(taken) {
+      runners = taken;
+      for (const calls of prepared) calls.takeRunners();
     },
     breakers: () => [
       // of several versions of a conf one: they share the state

@@ -14,6 +14,11 @@ export class AnswerOrder {
     this.#answer = answer;
   }
 
+  /** Questions that the data plane has not answered. */
+  get awaited(): number {
+    return this.#awaited;
+  }
+
   /** A question that can be answered here. */
   known(answer: KnownAnswer): void {
     if (this.#open.length === 0) return this.#answer(answer.result);

@@ -2,16 +2,17 @@ import type { Tracer } from '@opentelemetry/api';
 import {
   FailureReason,
   FrameBatcher,
-  ManagerFrame,
   MESSAGE_BYTES_MAX,
   RpcError,
   type ConfReference,
   type DataPlaneFrame,
   type KnownInfo,
+  type ManagerFrame,
 } from '@polygate/rpc';
 import { CallError } from '../call-error.ts';
 import type { ManagerLog, RunnerLimits } from '../manager-options.ts';
 import type { CallRecorder } from '../recording/call-recorder.ts';
+import { encodeAnswer } from './answer-frames.ts';
 import { endCallSpan, startCallSpan, type TracedCall } from './call-span.ts';
 import { StreamConfs } from './stream-confs.ts';
 import { pluginNameOf, type PoolTraffic, type Traffic } from './pool-traffic.ts';
@@ -24,8 +25,13 @@ export interface CallSessionOptions {
   readonly log: ManagerLog;
   readonly tracer: Tracer | undefined;
   readonly recorder: CallRecorder;
-  /** Puts the frames into one message; false: wait for `drained`. */
-  readonly write: (frames: ManagerFrame[], onWritten?: () => void) => boolean;
+  /** One message; false: wait for `drained`. */
+  readonly write: (message: Buffer, onWritten?: () => void) => boolean;
+}
+
+interface EncodedAnswer {
+  readonly callId: number;
+  readonly bytes: Buffer;
 }
 
 interface CallRequest extends TracedCall {
@@ -38,10 +44,8 @@ interface CallRequest extends TracedCall {
 
 /** The pool of calls that name none. */
 const DEFAULT_RUNNER = 'default';
-/** A frame below this cannot outgrow a message, even if every byte became U+FFFD (3 bytes). */
-const SURELY_FITS_BYTES = MESSAGE_BYTES_MAX / 3 - 65_536;
-const SMALL_FRAME_BYTES = 64;
-const QUESTION_BYTES = 64;
+/** A message over the limit would break the stream. */
+const FRAME_BYTES_MAX = MESSAGE_BYTES_MAX - 16;
 const QUOTED_LENGTH_MAX = 128;
 
 type CallFrame = Extract<DataPlaneFrame['frame'], { $case: 'requestCall' | 'responseCall' }>;
@@ -52,18 +56,18 @@ type CallFrame = Extract<DataPlaneFrame['frame'], { $case: 'requestCall' | 'resp
  */
 export class CallSession {
   readonly #options: CallSessionOptions;
-  readonly #batcher: FrameBatcher<ManagerFrame>;
+  readonly #batcher: FrameBatcher<EncodedAnswer>;
   readonly #calls = new Map<number, RunnerCall>();
   readonly #confs: StreamConfs;
 
   constructor(options: CallSessionOptions) {
     this.#options = options;
     const { write } = options;
-    this.#batcher = new FrameBatcher<ManagerFrame>({
-      write,
+    this.#batcher = new FrameBatcher<EncodedAnswer>({
+      write: (answers) => write(messageOf(answers)),
       large: {
         orderOf: ({ callId }) => callId,
-        write: (frame, onWritten) => write([frame], onWritten),
+        write: ({ bytes }, onWritten) => write(bytes, onWritten),
       },
     });
     this.#confs = new StreamConfs(options.traffic);
@@ -159,12 +163,7 @@ export class CallSession {
       limits,
       owner: this,
       tape: record?.tape,
-      onQuestion: (value) => {
-        this.#batcher.send(
-          { callId, frame: { $case: 'extraInfoQuestion', value } },
-          QUESTION_BYTES,
-        );
-      },
+      onQuestion: (value) => this.#send({ callId, frame: { $case: 'extraInfoQuestion', value } }),
       onResult: (frame) => {
         if (finish()) this.#sendResult({ callId, frame });
       },
@@ -190,57 +189,37 @@ export class CallSession {
     throw new CallError(FailureReason.UNAVAILABLE, why + hint);
   }
 
-  #sendResult(result: ManagerFrame): void {
-    const sizeBytes = resultBytes(result);
-    if (sizeBytes > MESSAGE_BYTES_MAX) {
-      const message = `the answer has ${sizeBytes} bytes, ${MESSAGE_BYTES_MAX} fit a message`;
-      return this.#fail(result.callId, new CallError(FailureReason.PROTOCOL, message));
+  #sendResult({ callId, frame }: ManagerFrame): void {
+    const bytes = encodeAnswer({ callId, frame });
+    if (bytes.length > FRAME_BYTES_MAX) {
+      const message = `the answer has ${bytes.length} bytes, ${FRAME_BYTES_MAX} fit a message`;
+      return this.#fail(callId, new CallError(FailureReason.PROTOCOL, message));
     }
     const { unreadBytesMax } = this.#options.limits;
-    if (this.#batcher.backlogBytes + sizeBytes > unreadBytesMax + MESSAGE_BYTES_MAX) {
+    if (this.#batcher.backlogBytes + bytes.length > unreadBytesMax + MESSAGE_BYTES_MAX) {
       const message = 'the data plane does not read its answers';
-      return this.#fail(result.callId, new CallError(FailureReason.OVERLOADED, message));
+      return this.#fail(callId, new CallError(FailureReason.OVERLOADED, message));
     }
-    this.#batcher.send(result, sizeBytes);
+    this.#batcher.send({ callId, bytes }, bytes.length);
   }
 
   #fail(callId: number, { reason, message }: CallError): void {
     this.#options.log.debug(`call ${callId} failed: ${message}`);
-    this.#batcher.send(
-      { callId, frame: { $case: 'callFailure', value: { reason, message } } },
-      SMALL_FRAME_BYTES + message.length,
-    );
+    this.#send({ callId, frame: { $case: 'callFailure', value: { reason, message } } });
   }
+
+  #send(answer: ManagerFrame): void {
+    const bytes = encodeAnswer(answer);
+    this.#batcher.send({ callId: answer.callId, bytes }, bytes.length);
+  }
+}
+
+/** What lies behind one another is one message. */
+function messageOf(answers: readonly EncodedAnswer[]): Buffer {
+  if (answers.length === 1) return (answers[0] as EncodedAnswer).bytes;
+  return Buffer.concat(answers.map(({ bytes }) => bytes));
 }
 
 function quote(name: string): string {
   return JSON.stringify(name.slice(0, QUOTED_LENGTH_MAX));
-}
-
-/** About what the result takes in a message; exact where it could be too much. */
-function resultBytes(result: ManagerFrame): number {
-  const estimateBytes = SMALL_FRAME_BYTES + contentLength(result);
-  if (estimateBytes < SURELY_FITS_BYTES) return estimateBytes;
-  return ManagerFrame.encode(result).finish().length + SMALL_FRAME_BYTES;
-}
-
-function contentLength({ frame }: ManagerFrame): number {
-  if (frame?.$case === 'responseResult') {
-    return frame.value.body.length + entriesLength(frame.value.headers);
-  }
-  if (frame?.$case !== 'requestResult') return 0;
-  const { action } = frame.value;
-  if (action?.$case === 'stop') {
-    return action.value.body.length + entriesLength(action.value.headers);
-  }
-  if (action?.$case !== 'rewrite') return 0;
-  const { path, headers, args, responseHeaders, body } = action.value;
-  const lists = entriesLength(headers) + entriesLength(args) + entriesLength(responseHeaders);
-  return body.length + (path?.length ?? 0) + lists;
-}
-
-function entriesLength(list: readonly { name: string; value?: string | undefined }[]): number {
-  let length = 0;
-  for (const { name, value } of list) length += name.length + (value?.length ?? 0) + 8;
-  return length;
 }

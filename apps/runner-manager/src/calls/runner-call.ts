@@ -6,7 +6,6 @@ import {
 } from '@polygate/rpc';
 import { ProtocolError, type ExtraInfoRequest } from '@polygate/runner-protocol';
 import { CallError } from '../call-error.ts';
-import { prepareConf } from '../connection/prepare-conf.ts';
 import type { RunnerConnection } from '../connection/runner-connection.ts';
 import { receiveName, RunnerExchange, type ExchangeOwner } from '../connection/runner-exchange.ts';
 import type { RunnerLimits } from '../manager-options.ts';
@@ -84,9 +83,13 @@ export class RunnerCall implements WaitingCall, ExchangeOwner {
   #abandon: (() => void) | undefined;
   #exchange: RunnerExchange | undefined;
   #answers: AnswerOrder | undefined;
-  /** Something was sent, or asked, that cannot be taken back. */
+  /** A runner may have seen it; and before the try that is under way. */
   #wasSent = false;
-  #hasAsked = false;
+  #wasSentBefore = false;
+  /** An instance that was lost before it was sent has had its second try. */
+  #hasTriedTwice = false;
+  /** To come from the data plane, to questions of a try that failed. */
+  #staleAnswers = 0;
 
   /** The time runs from here. */
   constructor(options: RunnerCallOptions) {
@@ -117,7 +120,8 @@ export class RunnerCall implements WaitingCall, ExchangeOwner {
 
   /** The data plane's answer to its oldest open question. */
   answer(result: Uint8Array | undefined): void {
-    this.#answers?.answered(result);
+    if (this.#staleAnswers > 0) this.#staleAnswers -= 1;
+    else this.#answers?.answered(result);
   }
 
   /** Nobody wants the answer: the connection is cut, nothing is told any more. */
@@ -143,7 +147,6 @@ export class RunnerCall implements WaitingCall, ExchangeOwner {
     this.#answers ??= new AnswerOrder((result) => this.#exchange?.answer(result));
     const known = knownAnswer(this.#options.known, question);
     if (known !== undefined) return this.#answers.known(known);
-    this.#hasAsked = true;
     this.#answers.asked();
     this.#options.onQuestion(extraInfoQuestion(question));
   }
@@ -171,6 +174,7 @@ export class RunnerCall implements WaitingCall, ExchangeOwner {
     this.#exchange = undefined;
     if (exchange === undefined || instance === undefined) return;
     const { connection } = exchange;
+    if (error.neverSent) this.#wasSent = this.#wasSentBefore;
     // After an error frame the connection is in step and can be used again.
     if (error.reason === FailureReason.RUNNER_ERROR) instance.connections.release(connection);
     else connection.destroy();
@@ -190,22 +194,18 @@ export class RunnerCall implements WaitingCall, ExchangeOwner {
 
   #obtainToken(instance: RunnerInstance): void {
     const { conf, traffic } = this.#options;
-    const { key, plugins } = conf;
-    const { connections, tokens } = instance;
     const { callTimeoutMs: timeoutMs } = traffic.pool;
     const step = this.#nextStep();
-    tokens
-      .obtain(key, () => prepareConf({ connections, key, plugins, timeoutMs }))
-      .then(
-        (confToken) => {
-          if (this.#step !== step) return;
-          this.#confToken = confToken;
-          this.#connect(instance, false);
-        },
-        (error: unknown) => {
-          if (this.#step === step) this.#failToReach(instance, CallError.from(error));
-        },
-      );
+    traffic.confs.obtainToken(instance, conf, timeoutMs).then(
+      (confToken) => {
+        if (this.#step !== step) return;
+        this.#confToken = confToken;
+        this.#connect(instance, false);
+      },
+      (error: unknown) => {
+        if (this.#step === step) this.#failToReach(instance, CallError.from(error));
+      },
+    );
   }
 
   #connect(instance: RunnerInstance, fresh: boolean): void {
@@ -247,7 +247,9 @@ export class RunnerCall implements WaitingCall, ExchangeOwner {
       const message = `failed to send ${kind.rpcName}: ${error.message}`;
       return this.#fail(new CallError(FailureReason.INVALID_CALL, message, { cause: error }));
     }
+    this.#wasSentBefore = this.#wasSent;
     this.#wasSent = true;
+    this.#staleAnswers += this.#answers?.awaited ?? 0;
     this.#answers = undefined;
     this.tape?.restart();
     this.#exchange = new RunnerExchange(connection, this);
@@ -279,16 +281,24 @@ export class RunnerCall implements WaitingCall, ExchangeOwner {
   }
 
   #mayGoElsewhere(error: CallError, instance: RunnerInstance): boolean {
-    if (!error.resendable || this.#hasAsked) return false;
+    if (!error.resendable) return false;
     this.#tried ??= new Set();
     this.#tried.add(instance);
     if (this.#tried.size >= INSTANCES_MAX) return false;
-    if (!this.#wasSent && error.reason === FailureReason.UNAVAILABLE) {
-      const other = this.#options.traffic.pool.pick(this.#tried);
-      if (other !== undefined && !this.#tried.has(other)) return true;
-    }
+    if (!this.#wasSent && this.#mayTryUnsent(error, instance)) return true;
     if (this.#retriesLeft === 0) return false;
     this.#retriesLeft -= 1;
+    return true;
+  }
+
+  /** Nobody has seen it: it may go to another instance, or wait for one, whatever `retries` says. */
+  #mayTryUnsent({ reason }: CallError, instance: RunnerInstance): boolean {
+    const other = this.#options.traffic.pool.pick(this.#tried);
+    if (other === undefined || this.#tried?.has(other) !== true) return true;
+    // The process has ended over a conf, and is not known to have yet.
+    const mayHaveEnded = reason === FailureReason.PROTOCOL && instance.generation > 0;
+    if (!mayHaveEnded || this.#hasTriedTwice) return false;
+    this.#hasTriedTwice = true;
     return true;
   }
 

@@ -11,7 +11,7 @@ import {
   decodeHttpReqCallResponse,
   decodeHttpRespCallResponse,
   encodeFrame,
-  encodeHttpReqCallRequest,
+  encodeHttpReqCallRequestFrame,
   encodeHttpRespCallRequest,
   FrameType,
   type ExtraInfoRequest,
@@ -52,7 +52,7 @@ export class RequestCallKind implements CallKind {
   encode(id: number, confToken: number): Buffer {
     const { sourceIp: srcIp, method, path, args, headers } = this.#call;
     const request = { id, srcIp, method, path, args, headers, confToken };
-    return encodeFrame(this.frameType, encodeHttpReqCallRequest(request));
+    return encodeHttpReqCallRequestFrame(request);
   }
 
   decode(payload: Uint8Array, id: number, requiresReplyId: boolean): CallResult {

@@ -80,14 +80,16 @@ export class RunnerService {
 
   #connect(stream: ServerDuplexStream<RunnerConnectRequest, RunnerConnectResponse>): void {
     const { limits, log, tracer } = this.#options;
+    // `runnerService` takes messages that are encoded already.
+    const encoded = stream as ServerDuplexStream<RunnerConnectRequest, unknown>;
     const session = new CallSession({
       traffic: this.#pools,
       recorder: this.#recorder,
       limits,
       log,
       tracer,
-      write: (frames, onWritten) =>
-        onWritten === undefined ? stream.write({ frames }) : stream.write({ frames }, onWritten),
+      write: (message, onWritten) =>
+        onWritten === undefined ? encoded.write(message) : encoded.write(message, onWritten),
     });
     const close = (): void => session.close();
     stream.on('data', ({ frames }: RunnerConnectRequest) => {

@@ -2,7 +2,7 @@ import { FailureReason, type ConfReference, type PluginConf } from '@polygate/rp
 import { CallError } from '../call-error.ts';
 import type { ManagerLog, RunnerLimits } from '../manager-options.ts';
 import type { RunnerInstance, WarmUp } from '../pool/runner-pool.ts';
-import { prepareConf } from './prepare-conf.ts';
+import { ConfTrials } from './conf-trials.ts';
 
 export interface HeldConfsOptions {
   /** Of the pool. */
@@ -19,13 +19,13 @@ interface HeldConf {
   holders: number;
   /** The runner said no: until then only calls ask again. */
   retryAtMs: number;
-  /** A runner ended over it, or beside it: no other gets it ahead of a call. */
-  isSuspect: boolean;
 }
 
 interface Preparation {
   readonly instance: RunnerInstance;
   readonly conf: HeldConf;
+  /** Get it when this one has answered. */
+  readonly others: readonly RunnerInstance[];
 }
 
 const CONFS_MAX = 10_000;
@@ -40,16 +40,20 @@ const LOOKS_PER_TTL = 50;
 
 /**
  * The confs that data planes have in their configuration, for one pool. Each gets its token ahead of
- * the first call, on each instance, and a new one before it expires.
+ * the first call, on one instance and then the others, and a new one before it expires. One that an
+ * instance was lost over is left to its own calls.
  */
 export class HeldConfs {
   readonly #options: HeldConfsOptions;
   readonly #confs = new Map<string, HeldConf>();
   readonly #instances = new Set<RunnerInstance>();
   readonly #queue: Preparation[] = [];
+  readonly #trials = new ConfTrials();
   readonly #refresher: NodeJS.Timeout;
   #bytes = 0;
   #running = 0;
+  /** Whose turn it is to be the first with a conf. */
+  #turn = 0;
   #fullLogged = false;
 
   constructor(options: HeldConfsOptions) {
@@ -83,10 +87,13 @@ export class HeldConfs {
       this.#warnFull();
       return false;
     }
-    const conf: HeldConf = { key, plugins, sizeBytes, holders: 1, retryAtMs: 0, isSuspect: false };
+    const conf: HeldConf = { key, plugins, sizeBytes, holders: 1, retryAtMs: 0 };
     this.#confs.set(key, conf);
     this.#bytes += sizeBytes;
-    for (const instance of this.#liveInstances()) this.#enqueue({ instance, conf });
+    const live = [...this.#liveInstances()];
+    this.#turn = (this.#turn + 1) % Math.max(live.length, 1);
+    const [instance, ...others] = [...live.slice(this.#turn), ...live.slice(0, this.#turn)];
+    if (instance !== undefined) this.#enqueue({ instance, conf, others });
     return true;
   }
 
@@ -100,6 +107,18 @@ export class HeldConfs {
     if (conf.holders > 0) return;
     this.#confs.delete(key);
     this.#bytes -= conf.sizeBytes;
+    this.#trials.forget(key);
+  }
+
+  /**
+   * The instance's token for a conf, held or not.
+   *
+   * @throws {CallError} through the promise, as `ConfTrials.prepare`.
+   */
+  obtainToken(instance: RunnerInstance, conf: ConfReference, timeoutMs: number): Promise<number> {
+    return instance.tokens.obtain(conf.key, () =>
+      this.#trials.prepare({ instance, conf, timeoutMs }),
+    );
   }
 
   /**
@@ -117,8 +136,8 @@ export class HeldConfs {
         const conf = confs[next] as HeldConf;
         next += 1;
         if (signal.aborted || instance.ended) throw new Error('the runner ended, or took too long');
-        if (conf.holders === 0 || conf.isSuspect) continue;
-        const error = await this.#prepare({ instance, conf });
+        if (conf.holders === 0 || this.#trials.isSuspect(conf.key)) continue;
+        const error = await this.#prepare(instance, conf);
         if (error?.reason === FailureReason.UNAVAILABLE) throw error;
         if (error?.reason === FailureReason.TIMEOUT) timeouts += 1;
       }
@@ -155,9 +174,9 @@ export class HeldConfs {
     const nowMs = performance.now();
     for (const instance of this.#liveInstances()) {
       for (const conf of this.#confs.values()) {
-        if (conf.isSuspect) continue;
+        if (this.#trials.isSuspect(conf.key)) continue;
         const isDue = conf.retryAtMs <= nowMs && instance.tokens.isDue(conf.key, nowMs);
-        if (isDue) this.#enqueue({ instance, conf });
+        if (isDue) this.#enqueue({ instance, conf, others: [] });
       }
     }
   }
@@ -170,28 +189,28 @@ export class HeldConfs {
   async #work(): Promise<void> {
     this.#running += 1;
     for (let next = this.#queue.shift(); next !== undefined; next = this.#queue.shift()) {
-      if (next.conf.holders > 0 && !next.instance.ended) await this.#prepare(next);
+      const { instance, conf, others } = next;
+      if (conf.holders === 0) continue;
+      if (!instance.ended) await this.#prepare(instance, conf);
+      if (this.#trials.isSuspect(conf.key)) continue;
+      for (const other of others) this.#enqueue({ instance: other, conf, others: [] });
     }
     this.#running -= 1;
   }
 
   /** Never rejects. */
-  async #prepare({ instance, conf }: Preparation): Promise<CallError | undefined> {
-    const { key, plugins } = conf;
+  async #prepare(instance: RunnerInstance, conf: HeldConf): Promise<CallError | undefined> {
     const { limits, log, name } = this.#options;
+    const { key, plugins } = conf;
     const timeoutMs = Math.min(limits.callTimeoutMs, PREPARE_MS_MAX);
-    const { connections, tokens } = instance;
     try {
-      await tokens.obtain(key, () => prepareConf({ connections, key, plugins, timeoutMs }));
+      await this.obtainToken(instance, { key, plugins: [...plugins] }, timeoutMs);
       conf.retryAtMs = 0;
-      conf.isSuspect = false;
       return undefined;
     } catch (error) {
       const callError = CallError.from(error);
       if (callError.reason !== FailureReason.UNAVAILABLE) {
         conf.retryAtMs = performance.now() + REJECTED_RETRY_MS;
-        // The JavaScript runner ends by a conf it cannot read, and would never get ready again.
-        if (callError.reason === FailureReason.PROTOCOL) conf.isSuspect = true;
         log.warn(`runner ${name} did not take the conf ${key}: ${callError.message}`);
       }
       return callError;

@@ -24,6 +24,8 @@ export interface Loss {
   readonly answered: boolean;
   /** In the middle of a frame, or for what came in one: part of an answer was there. */
   readonly inFrame: boolean;
+  /** The system took nothing of the request: nobody was there any more. */
+  readonly neverSent: boolean;
 }
 
 /**
@@ -37,6 +39,8 @@ export class RunnerConnection {
   readonly #onClosed: (connection: RunnerConnection) => void;
   #exchange: Exchange | undefined;
   #answered = false;
+  /** Within the exchange. */
+  #writes = 0;
   #closed = false;
   #reusable = true;
   /** Calls that ended well on it. */
@@ -51,7 +55,7 @@ export class RunnerConnection {
     socket.on('end', () =>
       this.#lose(this.#decoder.unfinishedBytes > 0 ? 'data truncated' : 'closed'),
     );
-    socket.on('error', (error: NodeJS.ErrnoException) => this.#lose(socketErrorText(error)));
+    socket.on('error', (error: NodeJS.ErrnoException) => this.#loseBy(error));
     socket.on('close', () => this.#lose('closed'));
   }
 
@@ -75,6 +79,7 @@ export class RunnerConnection {
   begin(exchange: Exchange, request: Buffer): void {
     this.#exchange = exchange;
     this.#answered = false;
+    this.#writes = 0;
     this.#write(request);
   }
 
@@ -98,6 +103,7 @@ export class RunnerConnection {
 
   #write(frame: Buffer): void {
     if (frame.length > WHOLE_FRAME_BYTES_MAX) this.#reusable = false;
+    this.#writes += 1;
     this.#socket.write(frame);
   }
 
@@ -131,14 +137,20 @@ export class RunnerConnection {
     if (last !== undefined) finished?.onEnd(last);
   }
 
-  #lose(why: string, inFrame = this.#decoder.unfinishedBytes > 0): void {
+  #loseBy(error: NodeJS.ErrnoException): void {
+    // Of a frame that goes in one piece all was taken or nothing; of a longer one nobody knows.
+    const neverSent = error.code === 'EPIPE' && this.#writes === 1 && this.#reusable;
+    this.#lose(socketErrorText(error), this.#decoder.unfinishedBytes > 0, neverSent);
+  }
+
+  #lose(why: string, inFrame = this.#decoder.unfinishedBytes > 0, neverSent = false): void {
     if (this.#closed) return;
     this.#closed = true;
     this.#socket.destroy();
     this.#onClosed(this);
     const exchange = this.#exchange;
     this.#exchange = undefined;
-    exchange?.onLost(why, { answered: this.#answered, inFrame });
+    exchange?.onLost(why, { answered: this.#answered, inFrame, neverSent });
   }
 }
 
@@ -161,7 +173,9 @@ export function openRunnerSocket(path: string, timeoutMs: number): Promise<Runne
     const onread = {
       buffer: READ_BUFFER,
       callback: (bytes: number) => {
-        opened.onBytes(Buffer.from(READ_BUFFER.subarray(0, bytes)));
+        const chunk = Buffer.allocUnsafe(bytes);
+        READ_BUFFER.copy(chunk, 0, 0, bytes);
+        opened.onBytes(chunk);
         return true;
       },
     };

@@ -13,7 +13,7 @@ import {
 } from '@polygate/runner-protocol';
 import { CallError, type CallErrorFacts } from '../call-error.ts';
 import type { CallTape } from '../recording/call-tape.ts';
-import type { Exchange, RunnerConnection } from './runner-connection.ts';
+import type { Exchange, Loss, RunnerConnection } from './runner-connection.ts';
 
 /** What the owner of an exchange is told; either `onAnswer` or `onFailure` comes last, once. */
 export interface ExchangeOwner {
@@ -95,9 +95,10 @@ export class RunnerExchange implements Exchange {
     }
   }
 
-  onLost(why: string, { answered, inFrame }: { answered: boolean; inFrame: boolean }): void {
+  onLost(why: string, { answered, inFrame, neverSent }: Loss): void {
     const connectionStale = this.#reused && !answered;
-    this.#owner.onFailure(this.#receiveError(why, { connectionStale, resendable: !inFrame }));
+    const facts = { connectionStale, resendable: !inFrame, neverSent };
+    this.#owner.onFailure(this.#receiveError(why, facts));
   }
 
   /** Returns true when the question ends the exchange. */

@@ -167,6 +167,7 @@ export class AddressPool implements ManagedPool {
     }
     if (!this.ready) return;
     this.#state = RunnerState.READY;
+    this.#lastError = '';
     this.#readySinceMs = Date.now();
     for (const onReady of this.#readyListeners) onReady();
   }

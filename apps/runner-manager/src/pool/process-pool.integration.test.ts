@@ -5,33 +5,16 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { FailureReason, RunnerState } from '@polygate/rpc';
 import { startFakeRunner } from '@polygate/testing';
-import { afterEach, expect, test, vi } from 'vitest';
-import {
-  isAlive,
-  runnerConfig,
-  startTestManager,
-  type TestManager,
-  type TestManagerOptions,
-} from '../manager.fixture.ts';
+import { expect, test, vi } from 'vitest';
+import { isAlive, runnerConfig, testManagers, waitFor } from '../manager.fixture.ts';
 import { actionOf, failure, type Result } from '../stream-caller.fixture.ts';
 import { runnerScript, writeRunnerScript, type RunnerScript } from './runner-script.fixture.ts';
 
-const cleanups: (() => unknown)[] = [];
-afterEach(async () => {
-  for (const cleanup of cleanups.splice(0).reverse()) await cleanup();
-});
-
-const waitFor = { timeout: 20_000, interval: 20 };
-
-async function start(options: TestManagerOptions): Promise<TestManager> {
-  const manager = await startTestManager(options);
-  cleanups.push(() => manager.stop());
-  return manager;
-}
+const { onEnd, start } = testManagers();
 
 function script(before: string, onRequestCall?: string): RunnerScript {
   const written = writeRunnerScript(before, onRequestCall);
-  cleanups.push(written.remove);
+  onEnd(written.remove);
   return written;
 }
 
@@ -61,8 +44,8 @@ test('calls are spread over the instances, and one that dies comes back', async 
   await vi.waitFor(() => {
     expect(runner().instances[1]).toMatchObject({ state: RunnerState.READY, restarts: 1 });
   }, waitFor);
-  const errors = runner().instances.map(({ lastError }) => lastError);
-  expect(errors).toEqual(['', 'runner exited with reason: signal, status: 9', '']);
+  // What was wrong with it is past: the restarts tell of it.
+  expect(runner().instances.map(({ lastError }) => lastError)).toEqual(['', '', '']);
   const restarts = [{ index: 1, generation: 1, reason: 'signal SIGKILL' }];
   expect(runner()).toMatchObject({ state: RunnerState.READY, recentRestarts: restarts });
 });
@@ -94,10 +77,9 @@ test('a runner that does not listen in time is ended and tried again', async () 
     limits: { respawnDelayMsMin: 60_000, respawnDelayMsMax: 60_000 },
   });
   const { pid } = instance();
-  await vi.waitFor(() => expect(instance().state).toBe(RunnerState.BACKING_OFF), waitFor);
-  expect(runner().recentRestarts).toMatchObject([
-    { reason: /^not ready within 100 ms: failed to/ },
-  ]);
+  const why = /^not ready within 100 ms: failed to/;
+  await vi.waitFor(() => expect(runner().recentRestarts).toMatchObject([{ reason: why }]), waitFor);
+  expect(instance()).toMatchObject({ state: RunnerState.BACKING_OFF, lastError: why });
   expect(isAlive(pid)).toBe(false);
 });
 
@@ -320,7 +302,7 @@ test('an address takes the place of a process, and the other way round', async (
       peer.answer(id, { kind: 'stop', status: 200, headers: [], body: Buffer.from('address') });
     },
   });
-  cleanups.push(() => fake.close());
+  onEnd(() => fake.close());
   const { cmd } = script('', PID);
   const { caller, manager, runner, instance } = await start({ runner: { cmd } });
   const pid = Number(bodyOf(await caller.request()));

@@ -39,11 +39,15 @@ export class RunnerPools {
    * Makes the pools those of `runners`: new ones start, those that are gone end after their calls,
    * and changed ones are replaced by a new generation that is ready. One change at a time.
    *
+   * @param beforeRemoval Awaited before the first of those that are gone ends.
    * @returns A sentence for each that could not be replaced and goes on as it was.
    * @throws {RangeError} when `runDir` is too long for a socket's path.
    */
-  reconfigure(runners: readonly RunnerConfig[]): Promise<string[]> {
-    const done = this.#reconfigured.then(() => this.#reconfigureNow(runners));
+  reconfigure(
+    runners: readonly RunnerConfig[],
+    beforeRemoval?: () => Promise<void>,
+  ): Promise<string[]> {
+    const done = this.#reconfigured.then(() => this.#reconfigureNow(runners, beforeRemoval));
     this.#reconfigured = done.catch(() => undefined);
     return done;
   }
@@ -61,10 +65,11 @@ export class RunnerPools {
     await Promise.all([this.#reconfigured, ...this.#retiring]);
   }
 
-  async #reconfigureNow(runners: readonly RunnerConfig[]): Promise<string[]> {
+  async #reconfigureNow(
+    runners: readonly RunnerConfig[],
+    beforeRemoval?: () => Promise<void>,
+  ): Promise<string[]> {
     if (this.#stopped) return [];
-    const names = new Set(runners.map(({ name }) => name));
-    for (const name of [...this.#entries.keys()]) if (!names.has(name)) this.#remove(name);
     const problems = await Promise.all(
       runners.map((config) =>
         this.#apply(config).then(
@@ -73,6 +78,9 @@ export class RunnerPools {
         ),
       ),
     );
+    await beforeRemoval?.();
+    const names = new Set(runners.map(({ name }) => name));
+    for (const name of [...this.#entries.keys()]) if (!names.has(name)) this.#remove(name);
     return problems.filter((problem) => problem !== undefined);
   }
 

@@ -14,14 +14,16 @@ export interface RunnerScript {
  *
  * @param before Runs before it listens.
  * @param onRequestCall Of `startFakeRunner`: an expression of `({ id }, peer)`.
+ * @param onPrepareConf Likewise: of `({ key }, peer)`.
  */
 export function writeRunnerScript(
   before: string,
   onRequestCall = '({ id }, peer) => peer.answer(id)',
+  onPrepareConf = 'undefined',
 ): RunnerScript {
   const folder = mkdtempSync(join(tmpdir(), 'pg-script-'));
   const file = join(folder, 'runner.ts');
-  writeFileSync(file, runnerScript(before, onRequestCall));
+  writeFileSync(file, runnerScript(before, onRequestCall, onPrepareConf));
   return {
     cmd: [process.execPath, file],
     file,
@@ -31,7 +33,11 @@ export function writeRunnerScript(
 }
 
 /** The text of such a file. */
-export function runnerScript(before: string, onRequestCall: string): string {
+export function runnerScript(
+  before: string,
+  onRequestCall: string,
+  onPrepareConf = 'undefined',
+): string {
   const fakeRunner = new URL(
     './fake-runner/fake-runner.ts',
     import.meta.resolve('@polygate/testing'),
@@ -40,6 +46,7 @@ export function runnerScript(before: string, onRequestCall: string): string {
 ${before}
 const socketPath = process.env.APISIX_LISTEN_ADDRESS.replace('unix:', '');
 const stop = (body) => ({ kind: 'stop', status: 200, headers: [], body: Buffer.from(body) });
-await startFakeRunner({ onRequestCall: ${onRequestCall} }, socketPath);
+const script = { onRequestCall: ${onRequestCall}, onPrepareConf: ${onPrepareConf} };
+await startFakeRunner(script, socketPath);
 `;
 }

@@ -47,7 +47,7 @@ export class RunnerSlot {
   readonly generation: number;
   /** Settles when the first process is ready, or with what kept it from that. */
   readonly firstReady: Promise<void>;
-  /** Of the last run that failed, or of the start under way. */
+  /** Why it does not take calls; empty: it does. What was before is among the restarts. */
   lastError = '';
   readonly #options: SlotOptions;
   readonly #delay: RespawnDelay;
@@ -61,7 +61,6 @@ export class RunnerSlot {
   #runs = 0;
   #shortRuns = 0;
   #lastRunWasReady = false;
-  #lastFailure = '';
   #life: Promise<void> = Promise.resolve();
   /** Why we end the process ourselves. */
   #endedBecause: string | undefined;
@@ -126,10 +125,9 @@ export class RunnerSlot {
 
   /** Nobody listens on its socket: it gets no calls until somebody does. */
   noteUnreachable(instance: PoolInstance, why: string): void {
-    this.lastError = why;
-    this.#lastFailure = why;
     const run = this.#run;
     if (this.readyInstance !== instance || instance.ended || run === undefined) return;
+    this.lastError = why;
     this.#setState(STARTING);
     const { config, limits } = this.#options;
     const waitMs = Math.min(config.startTimeoutMs, limits.startWaitMs);
@@ -177,7 +175,6 @@ export class RunnerSlot {
     this.#runs += 1;
     this.#lastRunWasReady = false;
     this.#endedBecause = undefined;
-    this.#lastFailure = this.lastError;
     this.#setState(STARTING);
     try {
       const user = userOf(config);
@@ -192,6 +189,8 @@ export class RunnerSlot {
       void this.#becomeReady(run, instance, config.startTimeoutMs);
       const end = await run.exited;
       atExit.abort();
+      // Before its calls hear of it: they look for another instance at once.
+      this.#noteEnd(end);
       instance.end();
       return await this.#runEnded(run, end);
     } catch (error) {
@@ -200,19 +199,24 @@ export class RunnerSlot {
     }
   }
 
-  async #runEnded(run: RunnerRun, end: RunEnd): Promise<boolean> {
-    const { config, limits, log } = this.#options;
-    const number = end.signal === null ? end.status : constants.signals[end.signal];
-    const kind = end.signal === null ? 'exit' : 'signal';
+  #noteEnd({ signal, status }: RunEnd): void {
+    const { log } = this.#options;
+    const kind = signal === null ? 'exit' : 'signal';
+    const number = signal === null ? status : constants.signals[signal];
     const message = `runner exited with reason: ${kind}, status: ${number}`;
+    if (this.#over) return log.info(message);
+    log.warn(message);
+    this.lastError = this.#endedBecause ?? message;
+    this.#setState(BACKING_OFF);
+  }
+
+  async #runEnded(run: RunnerRun, end: RunEnd): Promise<boolean> {
+    const { config, limits } = this.#options;
     if (this.#over) {
-      log.info(message);
       await run.cleared;
       this.#forgetRun();
       return false;
     }
-    log.warn(message);
-    this.lastError = this.#endedBecause ?? message;
     if (performance.now() - run.startedMs >= limits.stableRunMs) {
       this.#delay.reset();
       this.#shortRuns = 0;
@@ -269,8 +273,7 @@ export class RunnerSlot {
       if (signal.aborted || this.#state !== STARTING) return;
       this.#readySinceMs = Date.now();
       this.#lastRunWasReady = true;
-      // That nobody listened at first is how every start begins.
-      this.lastError = this.#lastFailure;
+      this.lastError = '';
       this.#setState(READY);
       this.#first.resolve();
     } catch (error) {

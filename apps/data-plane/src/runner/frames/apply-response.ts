@@ -1,7 +1,6 @@
-import { HeaderList } from '@polygate/plugin-sdk';
+import { HeaderList, HOP_BY_HOP } from '@polygate/plugin-sdk';
 import type { RequestContext } from '@polygate/plugin-sdk';
 import type { ResponseResult } from '@polygate/rpc';
-import { HOP_BY_HOP } from '../../http1/write-head.ts';
 import { FRAMING_HEADERS, headerText, requireHeaderName, requireStatus } from './result-header.ts';
 
 /** They describe a body that is not sent any more. */

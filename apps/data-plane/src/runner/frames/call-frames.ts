@@ -1,7 +1,6 @@
-import { ConfReference, DataPlaneFrame, KnownInfo } from '@polygate/rpc';
+import { ConfReference, DataPlaneFrame, FrameWriter, KnownInfo } from '@polygate/rpc';
 import type { Entry } from '@polygate/rpc';
 import type { HeaderList, QueryArgument } from '@polygate/plugin-sdk';
-import { FrameWriter } from './frame-writer.ts';
 import { headerTextToUtf8 } from './wire-text.ts';
 
 // Frames of the stream to a runner manager, each as field 1 of a ConnectRequest: what lies behind one

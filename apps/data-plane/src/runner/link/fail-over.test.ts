@@ -72,31 +72,52 @@ describe('several runner managers', () => {
     await Promise.all(results);
   });
 
-  test('do not get a call a second time that may not be repeated, or that was answered in part', async () => {
+  test('get a call a second time only where it may be repeated, and ask about it anew', async () => {
     const [first, second] = [await startManager(), await startManager()];
     const client = await connectedTo(first, second);
-    for (const manager of [first, second]) {
+    const asking = (manager: ScriptedManager, name: string): void => {
+      const info = { $case: 'variable', value: { name } } as const;
       manager.onMessage = (frames, reply) => {
         for (const { callId, frame } of frames) {
-          if (frame?.$case !== 'requestCall' || frame.value.path !== '/asks') continue;
-          const info = { $case: 'variable', value: { name: 'a' } } as const;
-          reply([{ callId, frame: { $case: 'extraInfoQuestion', value: { info } } }]);
+          if (frame?.$case === 'requestCall' && frame.value.path === '/asks') {
+            reply([{ callId, frame: { $case: 'extraInfoQuestion', value: { info } } }]);
+          }
+          if (frame?.$case === 'extraInfoAnswer') reply([continueFrame({ callId })]);
         }
       };
-    }
-    let answers = 0;
+    };
+    asking(first, 'slow');
+    asking(second, 'slow');
+    const slow = Promise.withResolvers<Buffer>();
+    const asked: string[] = [];
     const results = [
       ask(client, '/once', { retries: 0 }),
-      ask(client, '/asks', { retries: 5, answer: () => void answers++ }),
+      ask(client, '/asks', {
+        retries: 1,
+        answer: ({ info }) => {
+          const name = info?.$case === 'variable' ? info.value.name : '';
+          asked.push(name);
+          return name === 'slow' ? slow.promise : Buffer.from('quick');
+        },
+      }),
     ];
-    await vi.waitFor(() => expect(answers).toBe(1), 10_000);
+    await vi.waitFor(() => expect(asked).toEqual(['slow']), 10_000);
     await vi.waitFor(() => expect(callsOf(first).length + callsOf(second).length).toBe(2), 10_000);
+    asking(first, 'quick');
+    asking(second, 'quick');
     first.breakStreams();
     second.breakStreams();
-    for (const result of await Promise.allSettled(results)) {
-      expect(result).toMatchObject({ reason: { code: 'RUNNER_UNAVAILABLE' } });
-    }
-    expect(callsOf(first).length + callsOf(second).length).toBe(2);
+    slow.resolve(Buffer.from('slow'));
+    const [once, asks] = await Promise.allSettled(results);
+    expect(once).toMatchObject({ reason: { code: 'RUNNER_UNAVAILABLE' } });
+    expect(asks).toMatchObject({ status: 'fulfilled' });
+    expect(asked).toEqual(['slow', 'quick']);
+    const answers = [first, second].flatMap((manager) =>
+      manager.frames().flatMap(({ frame }) => (frame?.$case === 'extraInfoAnswer' ? [frame] : [])),
+    );
+    // The answer to the question of the first try went nowhere.
+    expect(answers.map(({ value }) => value.result?.toString())).toEqual(['quick']);
+    expect(callsOf(first).length + callsOf(second).length).toBe(3);
   });
 
   test('are asked what they supervise, also where one does not answer', async () => {
@@ -150,19 +171,66 @@ describe('confs', () => {
   });
 });
 
-test('small calls are not held up by large ones: those have a stream of their own', async () => {
-  const manager = await startManager();
-  const client = await connectedTo(manager);
-  answering(manager);
-  await ask(client);
-  expect(manager.streams).toBe(1);
-  const large = `/${'x'.repeat(8 << 20)}`;
-  const order: string[] = [];
-  const results = [
-    ask(client, large, { isLarge: true }).then(() => order.push('large')),
-    ask(client, '/small').then(() => order.push('small')),
-  ];
-  await Promise.all(results);
-  expect(order).toEqual(['small', 'large']);
-  expect(manager.streams).toBe(2);
+describe('a body of 15 MB', () => {
+  const BODY = Buffer.alloc(15 << 20, 'x');
+  const body = { $case: 'requestBody', value: {} } as const;
+
+  /** Asks for the body of what has one. */
+  function askForBodies(manager: ScriptedManager): void {
+    manager.onMessage = (frames, reply) => {
+      for (const { callId, frame } of frames) {
+        if (frame?.$case === 'extraInfoAnswer') reply([continueFrame({ callId })]);
+        if (frame?.$case !== 'requestCall') continue;
+        if (frame.value.path !== '/large') reply([continueFrame({ callId })]);
+        else reply([{ callId, frame: { $case: 'extraInfoQuestion', value: { info: body } } }]);
+      }
+    };
+  }
+
+  test('holds up no small call: it has a stream of its own', async () => {
+    const manager = await startManager();
+    const client = await connectedTo(manager);
+    askForBodies(manager);
+    await ask(client);
+    expect(manager.streams).toBe(1);
+    let largeDone = 0;
+    const large = Array.from({ length: 4 }, () =>
+      ask(client, '/large', { isLarge: true, answer: () => BODY }).then(() => largeDone++),
+    );
+    let smallDone = 0;
+    while (largeDone < large.length) {
+      await ask(client, '/small');
+      smallDone++;
+      // All of one turn go before what is large.
+      if (smallDone === 20) expect(largeDone).toBeLessThan(large.length);
+    }
+    await Promise.all(large);
+    expect(smallDone).toBeGreaterThan(20);
+    expect(manager.streams).toBe(2);
+  });
+
+  test('goes behind what is small on its stream, as calls that do not say how large they are', async () => {
+    const manager = await startManager();
+    const client = await connectedTo(manager);
+    askForBodies(manager);
+    const order: string[] = [];
+    const asked: PromiseWithResolvers<Buffer>[] = [];
+    const large = Array.from({ length: 4 }, () =>
+      ask(client, '/large', {
+        isLarge: true,
+        answer: () => {
+          const answer = Promise.withResolvers<Buffer>();
+          asked.push(answer);
+          return answer.promise;
+        },
+      }).then(() => order.push('large')),
+    );
+    await vi.waitFor(() => expect(asked).toHaveLength(4), 10_000);
+    for (const { resolve } of asked) resolve(BODY);
+    await new Promise((resolve) => setImmediate(resolve));
+    await ask(client, '/small', { isLarge: true }).then(() => order.push('small'));
+    await Promise.all(large);
+    // One was under way.
+    expect(order.indexOf('small')).toBeLessThanOrEqual(1);
+  });
 });

@@ -32,7 +32,7 @@ const CALL_ID_MAX = 0xffff_ffff;
 export interface RunnerClientOptions {
   /** Where runner managers listen: `unix:/path` or `host:port`. Calls are spread over them. */
   readonly addresses: readonly string[];
-  readonly tls?: ClientTls;
+  readonly tls?: ClientTls | undefined;
   readonly log: Logger;
   /** Calls past this many are refused. 4,096. */
   readonly callsInFlightMax?: number;
@@ -90,8 +90,8 @@ interface PendingCall {
   /** From the first time it was sent: another try has what is left. */
   deadlineMs: number;
   retries: number;
-  /** Something came back: another try could do things twice. */
-  isTouched: boolean;
+  /** Each try asks its questions anew: answers to those of an earlier one are dropped. */
+  tries: number;
   questionsOpen: number;
   /** Settles when every question so far is answered. Never rejects. */
   answered: Promise<void> | undefined;
@@ -164,7 +164,7 @@ class SpreadingRunnerClient implements RunnerClient {
       endMs: 0,
       deadlineMs: Infinity,
       retries: call.retries,
-      isTouched: false,
+      tries: 0,
       questionsOpen: 0,
       answered: undefined,
     };
@@ -235,8 +235,11 @@ class SpreadingRunnerClient implements RunnerClient {
       pending.deadlineMs = nowMs + timeoutMs + slackOf(timeoutMs);
     pending.endMs = pending.deadlineMs;
     pending.link = link;
+    pending.tries++;
+    pending.questionsOpen = 0;
+    pending.answered = undefined;
     link.callsInFlight++;
-    pending.sent = link.send(pending.frame, pending.isLarge);
+    pending.sent = link.send(pending.callId, pending.frame, pending.isLarge);
   }
 
   #pickLink(): RunnerLink | undefined {
@@ -253,7 +256,7 @@ class SpreadingRunnerClient implements RunnerClient {
 
   #onUp(link: RunnerLink): void {
     this.#confs.tellAll({
-      hold: (conf, runner) => void link.send(holdFrame(conf, runner), false),
+      hold: (conf, runner) => void link.send(0, holdFrame(conf, runner), false),
       release: () => undefined,
     });
     const nowMs = performance.now();
@@ -270,9 +273,8 @@ class SpreadingRunnerClient implements RunnerClient {
     for (const pending of this.#pending.values()) {
       if (pending.link !== link) continue;
       pending.link = undefined;
-      const hasLeft = pending.sent === undefined || RunnerLink.hasLeft(pending.sent);
-      const mayRepeat = !pending.isTouched && (!hasLeft || pending.retries > 0);
-      if (mayRepeat) {
+      const hasLeft = pending.sent?.hasLeft ?? true;
+      if (!hasLeft || pending.retries > 0) {
         if (hasLeft) pending.retries--;
         this.#dispatch(pending, nowMs);
       } else {
@@ -282,7 +284,7 @@ class SpreadingRunnerClient implements RunnerClient {
   }
 
   #tellAll(frame: Buffer): void {
-    for (const link of this.#links) link.send(frame, false);
+    for (const link of this.#links) link.send(0, frame, false);
   }
 
   // ---- calls under way
@@ -302,7 +304,6 @@ class SpreadingRunnerClient implements RunnerClient {
     const pending = this.#pending.get(callId);
     // An answer may cross our cancellation.
     if (pending?.link !== link) return;
-    pending.isTouched = true;
     switch (frame?.$case) {
       case 'extraInfoQuestion':
         this.#answer(pending, frame.value);
@@ -336,8 +337,10 @@ class SpreadingRunnerClient implements RunnerClient {
       return;
     }
     pending.questionsOpen++;
+    const { tries } = pending;
     const settled = Promise.resolve(found).then(
       (result) => () => {
+        if (pending.tries !== tries) return;
         pending.questionsOpen--;
         this.#sendAnswer(pending, result);
       },
@@ -365,8 +368,8 @@ class SpreadingRunnerClient implements RunnerClient {
     return link === undefined ? notConnected() : timedOut(call.timeoutMs);
   }
 
-  #sendOf({ link, isLarge }: PendingCall, frame: Buffer): void {
-    link?.send(frame, isLarge);
+  #sendOf({ callId, link, isLarge }: PendingCall, frame: Buffer): void {
+    link?.send(callId, frame, isLarge);
   }
 
   /** Ends a call from this side, and tells the manager. */

@@ -40,29 +40,52 @@ export interface RunnerLinkOptions {
 /** What goes out are frames that are encoded already. */
 type ConnectStream = ClientDuplexStream<Buffer, RunnerConnectResponse>;
 
-/** Frames of one stream, in order. */
+/** A frame on its way out, encoded. */
+export interface SentFrame {
+  readonly callId: number;
+  readonly bytes: Buffer;
+  /** The manager may have seen it. Also tells when the stream is gone. */
+  hasLeft: boolean;
+}
+
+/** One stream. Frames of a call stay in order; small ones pass the large ones of other calls. */
 class Lane {
   readonly stream: ConnectStream;
-  readonly batcher: FrameBatcher<Buffer>;
-  sent = 0;
-  written = 0;
+  readonly #batcher: FrameBatcher<SentFrame>;
 
   constructor(stream: ConnectStream) {
     this.stream = stream;
-    this.batcher = new FrameBatcher<Buffer>({
-      write: (frames) => {
-        this.written += frames.length;
-        return stream.write(frames.length === 1 ? (frames[0] as Buffer) : Buffer.concat(frames));
+    this.#batcher = new FrameBatcher<SentFrame>({
+      write: (frames) => stream.write(messageOf(frames)),
+      large: {
+        orderOf: ({ callId }) => callId,
+        write: (frame, onWritten) => stream.write(messageOf([frame]), onWritten),
       },
     });
-    stream.on('drain', () => this.batcher.drained());
+    stream.on('drain', () => this.#batcher.drained());
+  }
+
+  get backlogBytes(): number {
+    return this.#batcher.backlogBytes;
+  }
+
+  send(callId: number, bytes: Buffer): SentFrame {
+    const frame = { callId, bytes, hasLeft: false };
+    this.#batcher.send(frame, bytes.length);
+    return frame;
+  }
+
+  close(): void {
+    this.#batcher.close();
+    this.stream.cancel();
   }
 }
 
-/** Where a frame is, for `hasLeft`. */
-export interface SentFrame {
-  readonly lane: unknown;
-  readonly number: number;
+/** What lies behind one another is one message. */
+function messageOf(frames: readonly SentFrame[]): Buffer {
+  for (const frame of frames) frame.hasLeft = true;
+  if (frames.length === 1) return (frames[0] as SentFrame).bytes;
+  return Buffer.concat(frames.map(({ bytes }) => bytes));
 }
 
 /**
@@ -103,24 +126,19 @@ export class RunnerLink {
 
   /** Bytes that the streams did not take yet. The caller bounds them: it knows whom to refuse. */
   get backlogBytes(): number {
-    return (this.#main?.batcher.backlogBytes ?? 0) + (this.#large?.batcher.backlogBytes ?? 0);
+    return (this.#main?.backlogBytes ?? 0) + (this.#large?.backlogBytes ?? 0);
   }
 
   /**
    * Frames of one turn of the event loop go in one message. Undefined without a stream: dropped. All
    * frames of one call have to go the same way.
+   *
+   * @param callId 0: of no call.
    */
-  send(frame: Buffer, isLarge: boolean): SentFrame | undefined {
+  send(callId: number, bytes: Buffer, isLarge: boolean): SentFrame | undefined {
     if (this.#main === undefined) return undefined;
     const lane = isLarge ? (this.#large ??= this.#openLane()) : this.#main;
-    lane.sent++;
-    lane.batcher.send(frame, frame.length);
-    return { lane, number: lane.sent };
-  }
-
-  /** Whether the manager may have seen it. Also answers when the stream is gone. */
-  static hasLeft({ lane, number }: SentFrame): boolean {
-    return (lane as Lane).written >= number;
+    return lane.send(callId, bytes);
   }
 
   /** @throws {RpcError} */
@@ -185,10 +203,7 @@ export class RunnerLink {
     const lanes = [this.#main, this.#large];
     this.#main = undefined;
     this.#large = undefined;
-    for (const lane of lanes) {
-      lane?.batcher.close();
-      lane?.stream.cancel();
-    }
+    for (const lane of lanes) lane?.close();
   }
 
   #retryLater(reason: string): void {
