@@ -3,10 +3,12 @@
 import type { PluginDefinition } from '@polygate/plugin-sdk';
 import { definition as aclDefinition } from './acl/acl.schema.ts';
 import { definition as apiBreakerDefinition } from './api-breaker/api-breaker.schema.ts';
+import { definition as attachConsumerLabelDefinition } from './attach-consumer-label/attach-consumer-label.schema.ts';
 import { definition as basicAuthDefinition } from './basic-auth/basic-auth.schema.ts';
 import { definition as batchRequestsDefinition } from './batch-requests/batch-requests.schema.ts';
 import { definition as bodyTransformerDefinition } from './body-transformer/body-transformer.schema.ts';
 import { definition as brotliDefinition } from './brotli/brotli.schema.ts';
+import { definition as casAuthDefinition } from './cas-auth/cas-auth.schema.ts';
 import { definition as clickhouseLoggerDefinition } from './clickhouse-logger/clickhouse-logger.schema.ts';
 import { definition as clientControlDefinition } from './client-control/client-control.schema.ts';
 import { definition as consumerRestrictionDefinition } from './consumer-restriction/consumer-restriction.schema.ts';
@@ -14,7 +16,10 @@ import { definition as corsDefinition } from './cors/cors.schema.ts';
 import { definition as csrfDefinition } from './csrf/csrf.schema.ts';
 import { definition as dataMaskDefinition } from './data-mask/data-mask.schema.ts';
 import { definition as datadogDefinition } from './datadog/datadog.schema.ts';
+import { definition as degraphqlDefinition } from './degraphql/degraphql.schema.ts';
 import { definition as echoDefinition } from './echo/echo.schema.ts';
+import { definition as elasticsearchLoggerDefinition } from './elasticsearch-logger/elasticsearch-logger.schema.ts';
+import { definition as errorLogLoggerDefinition } from './error-log-logger/error-log-logger.schema.ts';
 import { definition as errorPageDefinition } from './error-page/error-page.schema.ts';
 import { definition as examplePluginDefinition } from './example-plugin/example-plugin.schema.ts';
 import { definition as exitTransformerDefinition } from './exit-transformer/exit-transformer.schema.ts';
@@ -25,21 +30,30 @@ import { definition as faultInjectionDefinition } from './fault-injection/fault-
 import { definition as fileLoggerDefinition } from './file-logger/file-logger.schema.ts';
 import { definition as forwardAuthDefinition } from './forward-auth/forward-auth.schema.ts';
 import { definition as googleCloudLoggingDefinition } from './google-cloud-logging/google-cloud-logging.schema.ts';
+import { definition as graphqlLimitCountDefinition } from './graphql-limit-count/graphql-limit-count.schema.ts';
+import { definition as graphqlProxyCacheDefinition } from './graphql-proxy-cache/graphql-proxy-cache.schema.ts';
 import { definition as grpcTranscodeDefinition } from './grpc-transcode/grpc-transcode.schema.ts';
 import { definition as grpcWebDefinition } from './grpc-web/grpc-web.schema.ts';
 import { definition as gzipDefinition } from './gzip/gzip.schema.ts';
 import { definition as hmacAuthDefinition } from './hmac-auth/hmac-auth.schema.ts';
 import { definition as httpLoggerDefinition } from './http-logger/http-logger.schema.ts';
 import { definition as ipRestrictionDefinition } from './ip-restriction/ip-restriction.schema.ts';
+import { definition as jweDecryptDefinition } from './jwe-decrypt/jwe-decrypt.schema.ts';
 import { definition as jwtAuthDefinition } from './jwt-auth/jwt-auth.schema.ts';
+import { definition as kafkaLoggerDefinition } from './kafka-logger/kafka-logger.schema.ts';
 import { definition as keyAuthDefinition } from './key-auth/key-auth.schema.ts';
+import { definition as ldapAuthDefinition } from './ldap-auth/ldap-auth.schema.ts';
+import { definition as ldapAuthAdvancedDefinition } from './ldap-auth-advanced/ldap-auth-advanced.schema.ts';
 import { definition as limitConnDefinition } from './limit-conn/limit-conn.schema.ts';
 import { definition as limitCountDefinition } from './limit-count/limit-count.schema.ts';
 import { definition as limitReqDefinition } from './limit-req/limit-req.schema.ts';
+import { definition as logRotateDefinition } from './log-rotate/log-rotate.schema.ts';
+import { definition as logglyDefinition } from './loggly/loggly.schema.ts';
 import { definition as lokiLoggerDefinition } from './loki-logger/loki-logger.schema.ts';
 import { definition as mockingDefinition } from './mocking/mocking.schema.ts';
 import { definition as multiAuthDefinition } from './multi-auth/multi-auth.schema.ts';
 import { definition as nodeStatusDefinition } from './node-status/node-status.schema.ts';
+import { definition as oasValidatorDefinition } from './oas-validator/oas-validator.schema.ts';
 import { definition as opaDefinition } from './opa/opa.schema.ts';
 import { definition as openidConnectDefinition } from './openid-connect/openid-connect.schema.ts';
 import { definition as opentelemetryDefinition } from './opentelemetry/opentelemetry.schema.ts';
@@ -58,6 +72,8 @@ import { definition as responseRewriteDefinition } from './response-rewrite/resp
 import { definition as serverInfoDefinition } from './server-info/server-info.schema.ts';
 import { definition as serverlessPostFunctionDefinition } from './serverless-post-function/serverless-post-function.schema.ts';
 import { definition as serverlessPreFunctionDefinition } from './serverless-pre-function/serverless-pre-function.schema.ts';
+import { definition as skywalkingLoggerDefinition } from './skywalking-logger/skywalking-logger.schema.ts';
+import { definition as slsLoggerDefinition } from './sls-logger/sls-logger.schema.ts';
 import { definition as splunkHecLoggingDefinition } from './splunk-hec-logging/splunk-hec-logging.schema.ts';
 import { definition as syslogDefinition } from './syslog/syslog.schema.ts';
 import { definition as tcpLoggerDefinition } from './tcp-logger/tcp-logger.schema.ts';
@@ -67,16 +83,19 @@ import { definition as trafficSplitDefinition } from './traffic-split/traffic-sp
 import { definition as uaRestrictionDefinition } from './ua-restriction/ua-restriction.schema.ts';
 import { definition as udpLoggerDefinition } from './udp-logger/udp-logger.schema.ts';
 import { definition as uriBlockerDefinition } from './uri-blocker/uri-blocker.schema.ts';
+import { definition as wolfRbacDefinition } from './wolf-rbac/wolf-rbac.schema.ts';
 import { definition as workflowDefinition } from './workflow/workflow.schema.ts';
 import { definition as zipkinDefinition } from './zipkin/zipkin.schema.ts';
 
 export const definitions: readonly PluginDefinition[] = [
   aclDefinition,
   apiBreakerDefinition,
+  attachConsumerLabelDefinition,
   basicAuthDefinition,
   batchRequestsDefinition,
   bodyTransformerDefinition,
   brotliDefinition,
+  casAuthDefinition,
   clickhouseLoggerDefinition,
   clientControlDefinition,
   consumerRestrictionDefinition,
@@ -84,7 +103,10 @@ export const definitions: readonly PluginDefinition[] = [
   csrfDefinition,
   dataMaskDefinition,
   datadogDefinition,
+  degraphqlDefinition,
   echoDefinition,
+  elasticsearchLoggerDefinition,
+  errorLogLoggerDefinition,
   errorPageDefinition,
   examplePluginDefinition,
   exitTransformerDefinition,
@@ -95,21 +117,30 @@ export const definitions: readonly PluginDefinition[] = [
   fileLoggerDefinition,
   forwardAuthDefinition,
   googleCloudLoggingDefinition,
+  graphqlLimitCountDefinition,
+  graphqlProxyCacheDefinition,
   grpcTranscodeDefinition,
   grpcWebDefinition,
   gzipDefinition,
   hmacAuthDefinition,
   httpLoggerDefinition,
   ipRestrictionDefinition,
+  jweDecryptDefinition,
   jwtAuthDefinition,
+  kafkaLoggerDefinition,
   keyAuthDefinition,
+  ldapAuthDefinition,
+  ldapAuthAdvancedDefinition,
   limitConnDefinition,
   limitCountDefinition,
   limitReqDefinition,
+  logRotateDefinition,
+  logglyDefinition,
   lokiLoggerDefinition,
   mockingDefinition,
   multiAuthDefinition,
   nodeStatusDefinition,
+  oasValidatorDefinition,
   opaDefinition,
   openidConnectDefinition,
   opentelemetryDefinition,
@@ -128,6 +159,8 @@ export const definitions: readonly PluginDefinition[] = [
   serverInfoDefinition,
   serverlessPostFunctionDefinition,
   serverlessPreFunctionDefinition,
+  skywalkingLoggerDefinition,
+  slsLoggerDefinition,
   splunkHecLoggingDefinition,
   syslogDefinition,
   tcpLoggerDefinition,
@@ -137,6 +170,7 @@ export const definitions: readonly PluginDefinition[] = [
   uaRestrictionDefinition,
   udpLoggerDefinition,
   uriBlockerDefinition,
+  wolfRbacDefinition,
   workflowDefinition,
   zipkinDefinition,
 ];

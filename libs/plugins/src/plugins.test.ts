@@ -23,6 +23,8 @@ const APISIX_PRIORITIES: Readonly<Record<string, number>> = {
 
 /** Of what several plugins are made with. */
 const ROOMS: ReadonlySet<string> = new Set([
+  'kafka',
+  'ldap',
   'log-entries',
   'log-sinks',
   'redis',

@@ -19,6 +19,8 @@ export interface Rendered {
 
 /** A text with `$`-variables, taken apart once. */
 export interface VariableTemplate {
+  /** What it renders whatever the request; undefined: it has variables or captures. */
+  readonly constant: string | undefined;
   /** Variables without value or default give nothing. `escape` sees each value. */
   render(vars: Variables, escape?: (value: string) => string): string;
   /** `captures[0]` is the whole match. */
@@ -69,6 +71,7 @@ export function compileTemplate(
   }
 
   return {
+    constant,
     render: (vars, escape) => constant ?? resolve(vars, [], escape).text,
     renderWithCaptures: (vars, found) => constant ?? resolve(vars, found).text,
     resolve: (vars) => resolve(vars, []),

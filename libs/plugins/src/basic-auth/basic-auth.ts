@@ -1,9 +1,9 @@
 import { definePlugin } from '@polygate/plugin-sdk';
 import type { ConsumerMatch, LocalReply, RequestContext } from '@polygate/plugin-sdk';
 import { attachAnonymousConsumer, noteReason } from '../auth-refusal.ts';
-import { decodeBase64 } from '../base64.ts';
 import { equalInConstantTime } from '../constant-time.ts';
 import { definition, type BasicAuthConf } from './basic-auth.schema.ts';
+import { parseBasicCredentials } from './basic-credentials.ts';
 
 /** Finds the consumer by the user name of the Authorization header and compares the password. */
 export default definePlugin(definition, {
@@ -26,7 +26,7 @@ export default definePlugin(definition, {
 function findConsumer(ctx: RequestContext): ConsumerMatch | string {
   const authorization = ctx.request.headers.getKnown('authorization');
   if (authorization === undefined) return 'Missing authorization in request';
-  const credentials = parseCredentials(authorization);
+  const credentials = parseBasicCredentials(authorization);
   if (typeof credentials === 'string') {
     noteReason(ctx, credentials);
     return 'Invalid authorization in request';
@@ -41,37 +41,6 @@ function findConsumer(ctx: RequestContext): ConsumerMatch | string {
     return 'Invalid user authorization';
   }
   return consumer;
-}
-
-interface Credentials {
-  readonly username: string;
-  readonly password: Buffer;
-}
-
-const SCHEME = /basic\s(.+)/i;
-const WHITE_SPACE = /[\t-\r ]+/g;
-
-/**
- * The credentials, or what is wrong with them. White space within them is dropped, as APISIX does. A
- * password ends with the header, as RFC 7617 has it: APISIX cuts it off at its first colon.
- */
-function parseCredentials(authorization: string): Credentials | string {
-  const encoded = SCHEME.exec(authorization)?.[1];
-  if (encoded === undefined) return 'Invalid authorization header format';
-  const decoded = decodeBase64(encoded);
-  if (decoded === undefined) return `Failed to decode authentication header: ${encoded}`;
-  const colon = decoded.indexOf(0x3a);
-  // what is decoded may be a password: not into the log
-  if (colon === -1) return 'Split authorization err: invalid decoded data';
-  return {
-    username: withoutWhiteSpace(decoded.subarray(0, colon)).toString(),
-    password: withoutWhiteSpace(decoded.subarray(colon + 1)),
-  };
-}
-
-/** Byte for byte: a text that is no UTF-8 must not become equal to another. */
-function withoutWhiteSpace(bytes: Buffer): Buffer {
-  return Buffer.from(bytes.toString('latin1').replace(WHITE_SPACE, ''), 'latin1');
 }
 
 function refusal(conf: BasicAuthConf, message: string): LocalReply {

@@ -1,18 +1,9 @@
-import type { RequestContext } from '@polygate/plugin-sdk';
+import { HOP_BY_HOP, type RequestContext } from '@polygate/plugin-sdk';
 import type { LoopbackRequest } from './loopback-client.ts';
 import type { Batch, BatchItem } from './read-batch.ts';
 
 /** The connection's between client and gateway: another one has its own. */
-const NOT_COPIED: ReadonlySet<string> = new Set([
-  'connection',
-  'keep-alive',
-  'proxy-connection',
-  'te',
-  'trailer',
-  'transfer-encoding',
-  'upgrade',
-  'expect',
-]);
+const NOT_COPIED: ReadonlySet<string> = new Set([...HOP_BY_HOP, 'expect']);
 
 /**
  * One request of a batch with what it takes from the batch and the client: its own headers and

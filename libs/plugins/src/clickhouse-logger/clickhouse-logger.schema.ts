@@ -24,6 +24,8 @@ export const definition: PluginDefinition<ClickhouseLoggerConf> = {
   name: 'clickhouse-logger',
   version: 0.1,
   priority: 398,
+  httpsFields: ['endpoint_addr', 'endpoint_addrs'],
+  tlsFields: ['ssl_verify'],
   schema: {
     type: 'object',
     properties: {

@@ -13,6 +13,7 @@ export const definition: PluginDefinition<ExamplePluginConf> = {
   name: 'example-plugin',
   version: 0.1,
   priority: 0,
+  hasControlApi: true,
   schema: {
     type: 'object',
     properties: {

@@ -41,6 +41,19 @@ describe('example-plugin', () => {
     expect(await chosen({ i: 0 })).toBeUndefined();
   });
 
+  test('says hello in the Control API, as text or JSON', () => {
+    const [endpoint] = plugin.controlApis?.({}) ?? [];
+    const ask = (query: readonly { name: string; value: string | undefined }[]) =>
+      endpoint?.handle({ method: 'GET', path: endpoint.path, query });
+    expect(plugin.definition.hasControlApi).toBe(true);
+    expect(endpoint?.path).toBe('/v1/plugin/example-plugin/hello');
+    expect(ask([])).toEqual({ status: 200, body: 'world\n' });
+    expect(ask([{ name: 'json', value: undefined }])).toEqual({
+      status: 200,
+      body: { msg: 'world' },
+    });
+  });
+
   test.each([
     [{}, 'property "i" is required'],
     [{ i: -1 }, 'property "i" validation failed: expected -1 to be at least 0'],

@@ -24,6 +24,17 @@ export default definePlugin<ExamplePluginConf, Prepared>(definition, {
     };
   },
 
+  controlApis: () => [
+    {
+      methods: ['GET'],
+      path: '/v1/plugin/example-plugin/hello',
+      handle: ({ query }) => ({
+        status: 200,
+        body: query.some(({ name }) => name === 'json') ? { msg: 'world' } : 'world\n',
+      }),
+    },
+  ],
+
   rewrite(ctx, { conf, source }) {
     ctx.log.warn(`plugin rewrite phase, conf: ${conf}`);
     ctx.log.warn(`conf_type: ${source.kind}`);

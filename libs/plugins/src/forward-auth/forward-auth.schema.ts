@@ -27,6 +27,8 @@ export const definition: PluginDefinition<ForwardAuthConf> = {
   name: 'forward-auth',
   version: 0.1,
   priority: 2002,
+  httpsFields: ['uri'],
+  tlsFields: ['ssl_verify'],
   schema: {
     type: 'object',
     properties: {

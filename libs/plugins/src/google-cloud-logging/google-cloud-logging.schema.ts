@@ -1,15 +1,11 @@
+import { GOOGLE_TOKEN_URI, type GoogleAccount } from '@polygate/model';
 import type { PluginDefinition } from '@polygate/plugin-sdk';
 import { BATCH_METADATA_SCHEMA, batchSchema } from '../log-sinks/batch.schema.ts';
 import type { BatchedLoggerConf } from '../log-sinks/batched-logger.ts';
 import { LOG_FORMAT_SCHEMA } from '../log-entries/log-entry.schema.ts';
 
-export interface GoogleAuthConf {
-  readonly client_email: string;
-  /** PEM. */
-  readonly private_key: string;
+export interface GoogleAuthConf extends GoogleAccount {
   readonly project_id: string;
-  readonly token_uri?: string;
-  readonly scope?: readonly string[] | string;
   /** In the place of `scope`. */
   readonly scopes?: readonly string[];
   readonly entries_uri?: string;
@@ -24,7 +20,6 @@ export interface GoogleCloudLoggingConf extends BatchedLoggerConf {
   readonly log_id: string;
 }
 
-export const TOKEN_URI = 'https://oauth2.googleapis.com/token';
 export const ENTRIES_URI = 'https://logging.googleapis.com/v2/entries:write';
 
 const SCOPES = {
@@ -48,7 +43,7 @@ export const definition: PluginDefinition<GoogleCloudLoggingConf> = {
           client_email: { type: 'string' },
           private_key: { type: 'string' },
           project_id: { type: 'string' },
-          token_uri: { type: 'string', default: TOKEN_URI },
+          token_uri: { type: 'string', default: GOOGLE_TOKEN_URI },
           scope: {
             ...SCOPES,
             default: ['logging.read', 'logging.write', 'logging.admin', 'cloud-platform'].map(

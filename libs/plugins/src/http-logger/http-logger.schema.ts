@@ -22,6 +22,8 @@ export const definition: PluginDefinition<HttpLoggerConf> = {
   name: 'http-logger',
   version: 0.1,
   priority: 410,
+  httpsFields: ['uri'],
+  tlsFields: ['ssl_verify'],
   schema: {
     type: 'object',
     properties: {

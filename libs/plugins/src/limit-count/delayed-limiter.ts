@@ -7,6 +7,8 @@ export interface DelayedLimiterOptions {
   /** Who counts while the other cannot be asked. */
   readonly fallback: Limiter;
   readonly shared: SharedState;
+  /** What keys in the shared state begin with. */
+  readonly keyPrefix: string;
   readonly intervalMs: number;
   readonly log: Logger;
 }
@@ -19,7 +21,6 @@ interface Unsent {
 
 /** Keys that one conf can have waiting; a request of a further one asks the remote itself. */
 const KEYS_MAX = 10_000;
-const QUOTA_PREFIX = 'limit-count quota:';
 
 /**
  * Lets requests in by what the remote said was left, and tells it of them every so often. What is left, and
@@ -74,11 +75,15 @@ export class DelayedLimiter implements Limiter {
   }
 
   #take(key: string, cost: number, unsent: Unsent): Admission | undefined {
-    const quota = this.#options.shared.takeFromQuota(QUOTA_PREFIX + key, cost);
+    const quota = this.#options.shared.takeFromQuota(this.#quotaKey(key), cost);
     if (quota === undefined) return undefined;
     const isAdmitted = quota.remaining >= 0;
     if (isAdmitted) unsent.count += cost;
     return { isAdmitted, remaining: quota.remaining, resetSeconds: quota.resetMs / 1000 };
+  }
+
+  #quotaKey(key: string): string {
+    return `${this.#options.keyPrefix}quota:${key}`;
   }
 
   async #talkAll(): Promise<void> {
@@ -105,7 +110,7 @@ export class DelayedLimiter implements Limiter {
     const told = unsent.count;
     unsent.count = 0;
     const { remaining, resetSeconds } = await this.#askRemote(key, told, unsent.window);
-    shared.grantQuota(QUOTA_PREFIX + key, Math.max(0, remaining), resetSeconds * 1000, told);
+    shared.grantQuota(this.#quotaKey(key), Math.max(0, remaining), resetSeconds * 1000, told);
   }
 
   async #askRemote(key: string, told: number, window: Window): Promise<Admission> {

@@ -27,15 +27,16 @@ export interface CommittingLimiter extends Limiter {
   commit(key: string, cost: number, window: Window): Promise<Admission>;
 }
 
-const KEY_PREFIX = 'plugin-limit-count:';
-
 /** Counts from the first request of a key on, for the length of the window. */
-export function fixedLimiter(shared: SharedState): Limiter & {
+export function fixedLimiter(
+  shared: SharedState,
+  keyPrefix: string,
+): Limiter & {
   count(key: string, cost: number, window: Window): Admission;
 } {
   return {
     count(key, cost, { limit, seconds }) {
-      const { count, resetMs } = shared.incrementWindow(KEY_PREFIX + key, cost, seconds * 1000);
+      const { count, resetMs } = shared.incrementWindow(keyPrefix + key, cost, seconds * 1000);
       return {
         isAdmitted: count <= limit,
         remaining: limit - count,
@@ -50,17 +51,20 @@ export function fixedLimiter(shared: SharedState): Limiter & {
  * the share that a window reaching back from now would cover counts too. Source: limit-
  * count/sliding-window/sliding-window.lua.
  */
-export function slidingLimiter(shared: SharedState): Limiter & {
+export function slidingLimiter(
+  shared: SharedState,
+  keyPrefix: string,
+): Limiter & {
   count(key: string, cost: number, window: Window): Admission;
 } {
   return {
     count(key, cost, window) {
       const now = slidingWindow(Date.now() / 1000, window.seconds);
       const lengthMs = window.seconds * 2000;
-      const lastKey = `${KEY_PREFIX}${key}.${now.id - 1}`;
+      const lastKey = `${keyPrefix}${key}.${now.id - 1}`;
       const last = Math.min(shared.incrementWindow(lastKey, 0, lengthMs).count, window.limit);
       const limit = window.limit - carriedOver(last, now, window);
-      const counted = `${KEY_PREFIX}${key}.${now.id}`;
+      const counted = `${keyPrefix}${key}.${now.id}`;
       const { count, isAdmitted } = shared.incrementWindowBelow(counted, cost, lengthMs, limit);
       return slidingAdmission({ isAdmitted, count, last }, now, window);
     },

@@ -5,8 +5,6 @@ import { slidingAdmission, slidingWindow } from './limiter.ts';
 import type { Admission, CommittingLimiter, Window } from './limiter.ts';
 
 // Keys and what is kept under them are APISIX's: gateways of both kinds may count together.
-const FIXED_KEY_PREFIX = 'plugin-limit-count:v1:';
-const SLIDING_KEY_PREFIX = 'plugin-limit-count:';
 
 /**
  * ARGV: cost, length of the window in seconds. Answers the count and the milliseconds that are
@@ -41,9 +39,9 @@ return { 1, count }
 `);
 
 /** Counts for all gateways that ask the same Redis. */
-export function fixedRedisLimiter(client: RedisClient): CommittingLimiter {
+export function fixedRedisLimiter(client: RedisClient, keyPrefix: string): CommittingLimiter {
   const count = async (key: string, cost: number, window: Window): Promise<Admission> => {
-    const reply = await runRedisScript(client, ADD_TO_WINDOW, FIXED_KEY_PREFIX + key, [
+    const reply = await runRedisScript(client, ADD_TO_WINDOW, keyPrefix + key, [
       cost,
       window.seconds,
     ]);
@@ -55,13 +53,13 @@ export function fixedRedisLimiter(client: RedisClient): CommittingLimiter {
 }
 
 /** The window before is over, so nobody counts there any more: it may be read on its own. */
-export function slidingRedisLimiter(client: RedisClient): CommittingLimiter {
+export function slidingRedisLimiter(client: RedisClient, keyPrefix: string): CommittingLimiter {
   const countOf = async (key: string): Promise<number> => {
     const count = Number((await client.send(key, ['GET', key])) ?? 0);
     if (!Number.isFinite(count)) throw new Error('redis counter is not a number');
     return count;
   };
-  const keyOf = (key: string, id: number) => `${SLIDING_KEY_PREFIX}${key}.${id}.counter`;
+  const keyOf = (key: string, id: number) => `${keyPrefix}${key}.${id}.counter`;
   return {
     async count(key, cost, window) {
       const now = slidingWindow(Date.now() / 1000, window.seconds);

@@ -23,6 +23,8 @@ export interface LogEntryBuilder {
   readRequestBody(ctx: RequestContext): Promise<void> | void;
   /** For the bodyFilter phase; nothing where `readsResponseBody` is false. */
   captureResponse(ctx: RequestContext, chunk: Buffer): void;
+  /** As `include_req_body` asked for it, of one character a byte; undefined: it did not, or there is none. */
+  requestBody(ctx: RequestContext): string | undefined;
   /** For the log phase: an object as JSON, on one line. Undefined where `match` does not hold. */
   json(ctx: RequestContext): string | undefined;
 }
@@ -59,6 +61,7 @@ export function prepareLogEntry(
     readsRequestBody: bodies.readsRequest,
     readsResponseBody: bodies.response !== undefined,
     readRequestBody: (ctx) => bodies.readRequest(ctx),
+    requestBody: (ctx) => bodies.readRequestBody(ctx),
     captureResponse: (ctx, chunk) => bodies.response?.take(ctx, chunk),
     json: (ctx) => (matches === undefined || matches(ctx) ? write(ctx) : undefined),
   };

@@ -27,10 +27,10 @@ export interface LogBatchOptions<Entry> {
 /** The way of one conf's entries to its sink. */
 export interface LogBatch<Entry> {
   /**
-   * Never waits. `chars`: how much memory the entry takes, about. The entry is discarded, and counted, when
-   * the plugin has `max_pending_entries` waiting.
+   * Never waits. `ctx`: undefined for what is of no request. `chars`: how much memory the entry takes,
+   * about. The entry is discarded, and counted, when the plugin has `max_pending_entries` waiting.
    */
-  push(ctx: RequestContext, entry: Entry, chars: number): void;
+  push(ctx: RequestContext | undefined, entry: Entry, chars: number): void;
   /** Sends what waits; to be called once. */
   release(): void;
 }
@@ -109,7 +109,7 @@ class OpenBatch<Entry> {
     this.#backlog = backlog;
   }
 
-  push(ctx: RequestContext, entry: Weighed<Entry>): void {
+  push(ctx: RequestContext | undefined, entry: Weighed<Entry>): void {
     this.#processor ??= this.#start(ctx);
     this.#processor.push(entry);
   }
@@ -139,16 +139,16 @@ class OpenBatch<Entry> {
     );
   }
 
-  #start(ctx: RequestContext): BatchProcessor<Weighed<Entry>> {
+  #start(ctx: RequestContext | undefined): BatchProcessor<Weighed<Entry>> {
     const { conf, env } = this.#options;
     // as in APISIX, a batch of several routes bears the name of the first that filled it
-    const labels = [conf.name, ctx.route?.id ?? '', ctx.server.address];
+    const labels = [conf.name, ctx?.route?.id ?? '', ctx?.server.address ?? ''];
     const buffered = env.metrics.gauge(
       'apisix_batch_process_entries',
       'batch process remaining entries',
       ['name', 'route_id', 'server_addr'],
     );
-    const hasMetric = conf.batch_max_size > 1 && ctx.route !== undefined;
+    const hasMetric = conf.batch_max_size > 1 && ctx?.route !== undefined;
     const sink = this.#options.openSink();
     this.#sink = sink;
     return new BatchProcessor({

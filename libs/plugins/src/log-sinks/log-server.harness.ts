@@ -2,8 +2,12 @@
 import { createSocket } from 'node:dgram';
 import { createServer, type AddressInfo, type Server } from 'node:net';
 import { createServer as createTlsServer } from 'node:tls';
+import { expect, vi } from 'vitest';
 import { mountPlugin, validConf, type MountedPlugin, type PluginRequest } from '@polygate/testing';
 import type { Plugin, PluginEnvironment } from '@polygate/plugin-sdk';
+
+/** A wait for what has to come. */
+export const LONG = { timeout: 10_000 };
 
 /** A server of TCP, TLS or UDP on a free port of 127.0.0.1. */
 export interface LogReceiver {
@@ -48,6 +52,22 @@ export async function receiveUdp(): Promise<LogReceiver> {
     messages,
     close: () => new Promise((resolve) => socket.close(() => resolve())),
   };
+}
+
+/** The log_format of `socketMessages`. */
+export const METHOD_FORMAT = { log_format: { m: '$request_method' } };
+
+/** What comes of a batch of two requests, and then of a batch of one, at a server of messages. */
+export async function socketMessages<Conf, Prepared>(
+  plugin: Plugin<Conf, Prepared>,
+  server: LogReceiver,
+): Promise<readonly string[]> {
+  const raw = { host: '127.0.0.1', port: server.port, ...METHOD_FORMAT };
+  await logRequests(plugin, raw, { requests: [{}, { method: 'PUT' }] });
+  await vi.waitFor(() => expect(server.messages).toHaveLength(1), LONG);
+  await logRequests(plugin, { ...raw, batch_max_size: 1 });
+  await vi.waitFor(() => expect(server.messages).toHaveLength(2), LONG);
+  return server.messages;
 }
 
 /** Prepares a logger, sends requests through it, and lets go of it, so that all of them are sent. */

@@ -2,9 +2,9 @@ import { HeaderList } from '@polygate/plugin-sdk';
 import { callableUrl, HttpCaller, type HttpAnswer, type HttpCallerOptions } from '../http-call.ts';
 import { failureText, isConnectFailure, isTlsFailure } from './log-sink-failure.ts';
 
-/** A log server that is spoken to by POST. */
+/** A log server. What is asked of it rejects with a sentence when no answer comes; any answer is one. */
 export interface HttpTarget {
-  /** Rejects with a sentence when no answer comes; any answer is one. */
+  get(url: URL, headers: Readonly<Record<string, string>>): Promise<HttpAnswer>;
   post(
     url: URL,
     headers: Readonly<Record<string, string>>,
@@ -16,17 +16,23 @@ export interface HttpTarget {
 export function openHttpTarget(options: HttpCallerOptions): HttpTarget {
   const caller = new HttpCaller(options);
   const never = new AbortController().signal;
+  const call = async (
+    method: 'GET' | 'POST',
+    url: URL,
+    { headers, body }: { headers: Readonly<Record<string, string>>; body?: string | Buffer },
+  ): Promise<HttpAnswer> => {
+    const list = new HeaderList();
+    for (const [name, value] of Object.entries(headers)) list.append(name, value);
+    const request = { url, method, headers: list, isRepeatable: true };
+    try {
+      return await caller.call(body === undefined ? request : { ...request, body }, never);
+    } catch (error) {
+      throw error instanceof Error ? describe(error, url) : error;
+    }
+  };
   return {
-    async post(url, headers, body) {
-      const list = new HeaderList();
-      for (const [name, value] of Object.entries(headers)) list.append(name, value);
-      const request = { url, method: 'POST', headers: list, body, isRepeatable: true } as const;
-      try {
-        return await caller.call(request, never);
-      } catch (error) {
-        throw error instanceof Error ? describe(error, url) : error;
-      }
-    },
+    get: (url, headers) => call('GET', url, { headers }),
+    post: (url, headers, body) => call('POST', url, { headers, body }),
     close: () => caller.close(),
   };
 }

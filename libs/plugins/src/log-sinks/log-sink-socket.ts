@@ -1,5 +1,5 @@
 import { createSocket } from 'node:dgram';
-import { connect, isIPv6, type Socket } from 'node:net';
+import { connect, isIP, isIPv6, type Socket } from 'node:net';
 import { connect as connectTls } from 'node:tls';
 import { failureText } from './log-sink-failure.ts';
 
@@ -7,8 +7,9 @@ export interface StreamTarget {
   readonly host: string;
   readonly port: number;
   readonly timeoutMs: number;
-  /** Certificates are not verified, as in APISIX. */
-  readonly tls: { readonly serverName: string | undefined } | undefined;
+  /** Certificates are verified only where that is asked for, as in APISIX. */
+  readonly tls:
+    { readonly serverName: string | undefined; readonly isVerified?: boolean } | undefined;
 }
 
 /**
@@ -27,8 +28,8 @@ export function sendOverTcp(target: StreamTarget, data: string): Promise<void> {
         : connectTls({
             host,
             port,
-            rejectUnauthorized: false,
-            ...(tls.serverName !== undefined && { servername: tls.serverName }),
+            rejectUnauthorized: tls.isVerified === true,
+            ...(isServerName(tls.serverName) && { servername: tls.serverName }),
           });
     // one limit for all of it: a server that does not close gets no more than this
     const timer = setTimeout(() => {
@@ -54,6 +55,11 @@ export function sendOverTcp(target: StreamTarget, data: string): Promise<void> {
     // a server's words are read away, or its end would never be seen
     socket.resume();
   });
+}
+
+/** TLS has no names for addresses. */
+function isServerName(name: string | undefined): name is string {
+  return name !== undefined && isIP(name) === 0;
 }
 
 /** Each as a datagram of its own. Rejects with the first that cannot be sent. */

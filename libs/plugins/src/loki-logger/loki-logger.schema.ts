@@ -30,6 +30,8 @@ export const definition: PluginDefinition<LokiLoggerConf> = {
   name: 'loki-logger',
   version: 0.1,
   priority: 414,
+  httpsFields: ['endpoint_addrs'],
+  tlsFields: ['ssl_verify'],
   schema: {
     type: 'object',
     properties: {

@@ -21,6 +21,8 @@ export const definition: PluginDefinition<OpaConf> = {
   name: 'opa',
   version: 0.1,
   priority: 2001,
+  httpsFields: ['host'],
+  tlsFields: ['ssl_verify'],
   schema: {
     type: 'object',
     properties: {

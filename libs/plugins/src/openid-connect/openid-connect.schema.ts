@@ -82,6 +82,16 @@ export const definition: PluginDefinition<OpenidConnectConf> = {
   name: 'openid-connect',
   version: 0.2,
   priority: 2599,
+  httpsFields: [
+    'discovery',
+    'introspection_endpoint',
+    'redirect_uri',
+    'post_logout_redirect_uri',
+    'par.endpoint',
+    'proxy_opts.http_proxy',
+    'proxy_opts.https_proxy',
+  ],
+  tlsFields: ['ssl_verify'],
   schema: {
     type: 'object',
     properties: {

@@ -6,6 +6,8 @@ export type HttpMetric = 'http_status' | 'http_latency' | 'bandwidth';
 /** The labels of one metric: APISIX's own and those that `plugin_attr` adds. */
 export interface LabelPlan {
   readonly labelNames: readonly string[];
+  /** `expire` of the configuration file; 0: the series stay. */
+  readonly expireMs: number;
   /**
    * Values for one request: `own` with the disabled ones emptied, then the added ones. The array is
    * used again for the next call.
@@ -20,12 +22,15 @@ export function planLabels(
 ): LabelPlan {
   const ownNames: readonly string[] = METRIC_LABELS[metric];
   const disabled = stringsIn(recordIn(metadata, 'disabled_labels')[metric]);
-  const extra = extraLabels(recordIn(recordIn(attr, 'metrics'), metric)['extra_labels']);
+  const configured = recordIn(recordIn(attr, 'metrics'), metric);
+  const extra = extraLabels(configured['extra_labels']);
+  const { expire } = configured;
   const labelNames = [...ownNames, ...extra.map(({ label }) => label)];
   const isDisabled = ownNames.map((name) => disabled.includes(name));
   const values: string[] = labelNames.map(() => '');
   return {
     labelNames,
+    expireMs: typeof expire === 'number' && expire > 0 ? expire * 1000 : 0,
     valuesFor(ctx, own) {
       for (let i = 0; i < ownNames.length; i++) {
         values[i] = isDisabled[i] === true ? '' : (own[i] ?? '');

@@ -8,6 +8,7 @@ import type {
   PublicApi,
   RequestContext,
 } from '@polygate/plugin-sdk';
+import { responseSource } from '../tracing/response-source.ts';
 import { planLabels, type LabelPlan } from './labelled-metric.ts';
 import { definition, type PrometheusConf } from './prometheus.schema.ts';
 
@@ -53,6 +54,7 @@ export default definePlugin<PrometheusConf, Prepared>(definition, {
           `${prefix}http_status`,
           'HTTP status codes per service in APISIX',
           status.labelNames,
+          { expireMs: status.expireMs },
         ),
       },
       latency: {
@@ -62,6 +64,7 @@ export default definePlugin<PrometheusConf, Prepared>(definition, {
           'HTTP request latency in milliseconds per service in APISIX',
           latency.labelNames,
           bucketsOf(env),
+          { expireMs: latency.expireMs },
         ),
       },
       bandwidth: {
@@ -70,6 +73,7 @@ export default definePlugin<PrometheusConf, Prepared>(definition, {
           `${prefix}bandwidth`,
           'Total bandwidth in bytes consumed per service in APISIX',
           bandwidth.labelNames,
+          { expireMs: bandwidth.expireMs },
         ),
       },
     };
@@ -142,12 +146,6 @@ function upstreamTimeMs(ctx: RequestContext): number | undefined {
     if (responseTimeMs !== undefined) sumMs = (sumMs ?? 0) + responseTimeMs;
   }
   return sumMs;
-}
-
-/** `nginx` is APISIX's word for a gateway whose upstream did not answer. */
-function responseSource({ response, attempts }: RequestContext): string {
-  if (response.source === 'upstream') return 'upstream';
-  return attempts.length > 0 ? 'nginx' : 'apisix';
 }
 
 function routeOf(route: MatchedRoute | undefined, preferName: boolean): string {

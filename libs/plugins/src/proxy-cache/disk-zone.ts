@@ -60,14 +60,8 @@ export class DiskZone {
   }
 
   /** Whether there was something at the key. */
-  async purge(key: string): Promise<boolean> {
-    try {
-      await unlink(this.#pathOf(key));
-      return true;
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code === 'ENOENT') return false;
-      throw error;
-    }
+  purge(key: string): Promise<boolean> {
+    return purgeFile(this.#settings, key);
   }
 
   /** `first`: what stands at the key already. */
@@ -78,7 +72,7 @@ export class DiskZone {
       first.variant !== head.variant;
     const generation = first?.generation ?? randomBytes(8).toString('hex');
     const ownKey = isOther ? variantKey(first, head.variant) : key;
-    const path = this.#pathOf(ownKey);
+    const path = pathOf(this.#settings, ownKey);
     const temporary = join(this.#settings.path, `.new-${randomBytes(12).toString('hex')}`);
     return new DiskFill({
       head: { ...head, key: ownKey, generation },
@@ -104,7 +98,7 @@ export class DiskZone {
   }
 
   async #open(key: string): Promise<Opened | undefined> {
-    const path = this.#pathOf(key);
+    const path = pathOf(this.#settings, key);
     let file: FileHandle;
     try {
       file = await open(path, 'r');
@@ -125,18 +119,6 @@ export class DiskZone {
     }
     await file.close();
     return undefined;
-  }
-
-  #pathOf(key: string): string {
-    const { path, levels } = this.#settings;
-    const digest = createHash('md5').update(key).digest('hex');
-    const folders: string[] = [];
-    let end = digest.length;
-    for (const length of levels) {
-      folders.push(digest.slice(end - length, end));
-      end -= length;
-    }
-    return join(path, ...folders, digest);
   }
 }
 
@@ -172,4 +154,26 @@ async function touch(path: string): Promise<void> {
     // it was purged or swept meanwhile
     if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
   }
+}
+
+/** Whether there was an answer for the key. */
+export async function purgeFile(settings: DiskSettings, key: string): Promise<boolean> {
+  try {
+    await unlink(pathOf(settings, key));
+    return true;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return false;
+    throw error;
+  }
+}
+
+function pathOf({ path, levels }: DiskSettings, key: string): string {
+  const digest = createHash('md5').update(key).digest('hex');
+  const folders: string[] = [];
+  let end = digest.length;
+  for (const length of levels) {
+    folders.push(digest.slice(end - length, end));
+    end -= length;
+  }
+  return join(path, ...folders, digest);
 }

@@ -2,6 +2,7 @@ import * as http from 'node:http';
 import * as http2 from 'node:http2';
 import * as https from 'node:https';
 import type { Writable } from 'node:stream';
+import { HOP_BY_HOP } from '@polygate/plugin-sdk';
 import type { BodyObserver, HeaderList, Logger } from '@polygate/plugin-sdk';
 
 export interface MirrorTimeouts {
@@ -29,17 +30,7 @@ export interface MirroredRequest extends BodyObserver {
 const IN_FLIGHT_MAX = 512;
 /** Of a body that the mirror is slow to take. */
 const PENDING_BYTES_MAX = 1024 * 1024;
-const NOT_COPIED: ReadonlySet<string> = new Set([
-  'connection',
-  'keep-alive',
-  'proxy-connection',
-  'te',
-  'trailer',
-  'transfer-encoding',
-  'upgrade',
-  'expect',
-  'host',
-]);
+const NOT_COPIED: ReadonlySet<string> = new Set([...HOP_BY_HOP, 'expect', 'host']);
 
 let inFlight = 0;
 

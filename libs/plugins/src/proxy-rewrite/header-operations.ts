@@ -2,12 +2,15 @@ import type { RequestContext } from '@polygate/plugin-sdk';
 import { isHeaderChanges } from '../header-changes.ts';
 import { headerValue } from '../header-value.ts';
 import { compileTemplate, type VariableTemplate } from '../variable-template.ts';
-import type { HeaderText, ProxyRewriteConf } from './proxy-rewrite.schema.ts';
+import type { HeaderText as WrittenText, ProxyRewriteConf } from './proxy-rewrite.schema.ts';
 
 interface HeaderOperation {
   readonly name: string;
-  readonly values: readonly VariableTemplate[];
+  readonly values: readonly HeaderText[];
 }
+
+/** A text as it is sent, or what it is made of. */
+type HeaderText = string | VariableTemplate;
 
 export interface HeaderOperations {
   readonly add: readonly HeaderOperation[];
@@ -28,27 +31,41 @@ export function applyHeaderOperations(
   captures: readonly (string | undefined)[],
 ): void {
   const { headers } = ctx.request;
-  const render = (template: VariableTemplate) =>
-    headerValue(template.renderWithCaptures(ctx.vars, captures));
   for (const { name, values } of add) {
-    for (const value of values) headers.append(name, render(value));
+    for (const value of values) headers.append(name, textOf(value, ctx, captures));
   }
   for (const { name, values } of set) {
-    const [first, ...others] = values.map(render);
-    // one value keeps the place of the header it replaces
-    if (first !== undefined) headers.set(name, others.length === 0 ? first : [first, ...others]);
+    // one value keeps the place of the header it replaces; what is set to nothing goes, as in nginx
+    const [only] = values;
+    const text =
+      values.length === 1 && only !== undefined
+        ? textOf(only, ctx, captures)
+        : values.map((value) => textOf(value, ctx, captures)).filter((one) => one !== '');
+    if (text.length === 0) headers.delete(name);
+    else headers.set(name, text);
   }
   for (const name of remove) headers.delete(name);
 }
 
+function textOf(
+  text: HeaderText,
+  { vars }: RequestContext,
+  captures: readonly (string | undefined)[],
+): string {
+  return typeof text === 'string' ? text : headerValue(text.renderWithCaptures(vars, captures));
+}
+
 function compile(
-  headers: Readonly<Record<string, HeaderText | readonly HeaderText[]>>,
+  headers: Readonly<Record<string, WrittenText | readonly WrittenText[]>>,
 ): readonly HeaderOperation[] {
   return Object.entries(headers).map(([name, value]) => {
     const texts = typeof value === 'object' ? value : [value];
     return {
       name,
-      values: texts.map((text) => compileTemplate(String(text), { captures: true })),
+      values: texts.map((text) => {
+        const template = compileTemplate(String(text), { captures: true });
+        return template.constant === undefined ? template : headerValue(template.constant);
+      }),
     };
   });
 }

@@ -103,6 +103,14 @@ describe('proxy-rewrite of headers, host and method', () => {
     expect(run.upstreamRequest).toMatchObject({ host: 'test.com:8080', method: 'POST' });
   });
 
+  test('takes a header out that is set to nothing', async () => {
+    const set = { 'X-A': '', 'X-B': '$arg_none', 'X-C': ['', '$arg_none'], 'X-D': ['', 'd'] };
+    const given = { 'X-A': 'a', 'X-B': 'b', 'X-C': 'c', 'X-D': 'd', 'X-E': 'e' };
+    const headers = await headersAfter({ set }, { headers: given });
+    expect(headers.toRaw()).toEqual(['X-E', 'e', 'X-D', 'd']);
+    expect((await headersAfter({ 'X-A': '' }, { headers: given })).has('X-A')).toBe(false);
+  });
+
   test('adds, sets and removes headers, in that order', async () => {
     const headers = await headersAfter(
       { add: { 'X-A': 'two' }, set: { 'X-B': 3, 'X-C': ['1', 2] }, remove: ['X-D', 'x-e'] },
@@ -114,8 +122,8 @@ describe('proxy-rewrite of headers, host and method', () => {
   });
 
   test('sets headers in the old form', async () => {
-    const headers = await headersAfter({ 'X-Api': 'v2', 'X-Empty': '' });
-    expect(headers.toRaw()).toEqual(['X-Api', 'v2', 'X-Empty', '']);
+    const headers = await headersAfter({ 'X-Api': 'v2', 'X-Number': 1 });
+    expect(headers.toRaw()).toEqual(['X-Api', 'v2', 'X-Number', '1']);
   });
 
   test('fills in variables and captures of regex_uri', async () => {

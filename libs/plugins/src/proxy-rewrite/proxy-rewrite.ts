@@ -14,6 +14,8 @@ interface Rewrite {
 
 interface Prepared {
   readonly uri: VariableTemplate | undefined;
+  /** Of a `uri` without variables: what it comes to for every request. */
+  readonly fixed: UpstreamTarget | undefined;
   readonly rewrites: readonly Rewrite[];
   readonly unsafe: boolean;
   readonly host: string | undefined;
@@ -28,14 +30,23 @@ interface Target {
   readonly captures: readonly (string | undefined)[];
 }
 
+/** As it goes to the upstream. */
+interface UpstreamTarget {
+  readonly path: string;
+  /** Undefined: there is none, and the client's stays. */
+  readonly query: string | undefined;
+}
+
 /** Why the pattern could not be tried; client and log both get to see it, as in APISIX. */
 interface TargetProblem {
   readonly problem: string;
 }
 
+const NO_CAPTURES: Target['captures'] = [];
+
 export default definePlugin<ProxyRewriteConf, Prepared>(definition, {
   prepare: (conf) => ({
-    uri: conf.uri === undefined ? undefined : compileTemplate(conf.uri),
+    ...compileUri(conf),
     rewrites: compileRewrites(conf.regex_uri ?? []),
     unsafe: conf.use_real_request_uri_unsafe,
     host: conf.host,
@@ -46,16 +57,22 @@ export default definePlugin<ProxyRewriteConf, Prepared>(definition, {
   rewrite(ctx, prepared) {
     const { request } = ctx;
     if (prepared.host !== undefined) request.upstreamHost = prepared.host;
-    const target = newTarget(ctx, prepared);
-    if ('problem' in target) {
-      ctx.log.error(target.problem);
-      return { status: 500, body: { error_msg: target.problem } };
+    let captures: Target['captures'] = NO_CAPTURES;
+    if (prepared.fixed !== undefined) {
+      setTarget(request, prepared.fixed);
+    } else {
+      const target = newTarget(ctx, prepared);
+      if ('problem' in target) {
+        ctx.log.error(target.problem);
+        return { status: 500, body: { error_msg: target.problem } };
+      }
+      captures = target.captures;
+      if (!keepsEarlierPath(request, prepared)) {
+        if (prepared.unsafe) setRawTarget(request, target.text);
+        else setTarget(request, splitTarget(target));
+      }
     }
-    if (!keepsEarlierPath(request, prepared)) {
-      if (prepared.unsafe) setRawTarget(request, target.text);
-      else setTarget(request, target);
-    }
-    applyHeaderOperations(ctx, prepared.headers, target.captures);
+    applyHeaderOperations(ctx, prepared.headers, captures);
     if (prepared.method !== undefined) request.method = prepared.method;
     return undefined;
   },
@@ -68,6 +85,16 @@ export default definePlugin<ProxyRewriteConf, Prepared>(definition, {
 function keepsEarlierPath(request: ClientRequest, { uri, rewrites, unsafe }: Prepared): boolean {
   const silent = uri === undefined && rewrites.length === 0 && !unsafe;
   return silent && request.upstreamPath !== undefined;
+}
+
+function compileUri({
+  uri: written,
+  use_real_request_uri_unsafe: unsafe,
+}: ProxyRewriteConf): Pick<Prepared, 'uri' | 'fixed'> {
+  if (written === undefined) return { uri: undefined, fixed: undefined };
+  const uri = compileTemplate(written);
+  if (unsafe || uri.constant === undefined) return { uri, fixed: undefined };
+  return { uri, fixed: splitTarget({ text: uri.constant, hasQuery: true }) };
 }
 
 function compileRewrites(pairs: readonly string[]): Rewrite[] {
@@ -111,15 +138,17 @@ function withQueryOf(original: string, text: string): string {
   return text.includes('?') ? `${text}&${original.slice(mark + 1)}` : text + original.slice(mark);
 }
 
-/** The client's query follows the new one. */
-function setTarget(request: ClientRequest, { text, hasQuery }: Target): void {
+function splitTarget({ text, hasQuery }: Pick<Target, 'text' | 'hasQuery'>): UpstreamTarget {
   const mark = hasQuery ? text.indexOf('?') : -1;
-  if (mark === -1) {
-    request.upstreamPath = encodePath(text);
-    return;
-  }
-  request.upstreamPath = encodePath(text.slice(0, mark));
+  if (mark === -1) return { path: encodePath(text), query: undefined };
   const query = encodeControlCharacters(text.slice(mark + 1));
+  return { path: encodePath(text.slice(0, mark)), query };
+}
+
+/** The client's query follows the new one. */
+function setTarget(request: ClientRequest, { path, query }: UpstreamTarget): void {
+  request.upstreamPath = path;
+  if (query === undefined) return;
   request.query = request.query === '' ? query : `${query}&${request.query}`;
 }
 

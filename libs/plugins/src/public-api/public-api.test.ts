@@ -14,6 +14,11 @@ const publicApis: readonly PublicApi[] = [
     path: '/apisix/plugin/sample',
     handle: () => Promise.resolve({ status: 201 }),
   },
+  {
+    methods: ['PURGE'],
+    path: '/apisix/plugin/sample/*',
+    handle: (ctx) => ({ status: 200, body: ctx.request.path }),
+  },
 ];
 const run = (raw: object, request: PluginRequest = {}) =>
   runPlugin(plugin, validConf(plugin.definition, raw), request, { publicApis });
@@ -29,6 +34,14 @@ describe('public-api', () => {
     const uri = '/apisix/plugin/sample';
     expect((await run({ uri }, { target: '/public', method: 'POST' })).status).toBe(201);
     expect((await run({ uri }, { target: '/public', method: 'PUT' })).status).toBe(404);
+  });
+
+  test('answers with an API below whose path the request is', async () => {
+    const target = '/apisix/plugin/sample/memory/1';
+    expect((await run({}, { target, method: 'PURGE' })).text).toBe(target);
+    expect((await run({}, { target, method: 'GET' })).status).toBe(404);
+    const above = { target: '/apisix/plugin/sample', method: 'PURGE' };
+    expect((await run({}, above)).status).toBe(404);
   });
 
   test('answers 404 where no plugin has an API, and never asks the upstream', async () => {

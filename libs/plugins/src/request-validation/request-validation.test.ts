@@ -73,7 +73,7 @@ describe('request-validation of bodies', () => {
   test.each([
     ['{"required_payload": 1}', /^property "required_payload" validation failed: wrong type/],
     ['{}', /^property "required_payload" is required$/],
-    ['{', /JSON/],
+    ['{', /^Expected object key string but found T_END at character 2$/],
     ['false', /./],
     [`${'['.repeat(1001)}${']'.repeat(1001)}`, /nested/],
   ])('refuses %s with the reason', async (body, reason) => {

@@ -1,6 +1,7 @@
 import { compileSchema, ConfigError, PatternSubjectError } from '@polygate/model';
 import { definePlugin, GatewayError } from '@polygate/plugin-sdk';
 import type { LocalReply, RequestContext } from '@polygate/plugin-sdk';
+import { readJson } from '../json-problem.ts';
 import { parseForm } from './form-fields.ts';
 import { headerTable, spellingsIn, type Spelling } from './header-table.ts';
 import { definition } from './request-validation.schema.ts';
@@ -86,14 +87,10 @@ const DEPTH_MAX = 1000;
 
 /** The value, or why there is none. `false` alone is none either, as in APISIX. */
 function parseJson(text: string): unknown {
-  try {
-    const value: unknown = JSON.parse(text);
-    if (value === false) return new Error('nil');
-    return isTooDeep(text) ? new Error('found too many nested data structures') : value;
-  } catch (error) {
-    if (error instanceof SyntaxError) return error;
-    throw error;
-  }
+  const read = readJson(text);
+  if (read.problem !== undefined) return new Error(read.problem);
+  if (read.value === false) return new Error('nil');
+  return isTooDeep(text) ? new Error('found too many nested data structures') : read.value;
 }
 
 /** Of text that is JSON. Brackets in strings count for nothing. */

@@ -36,9 +36,13 @@ export function compileFilter({ regex, scope, replace, options }: FilterConf): B
     regex,
     apply(body, encoding) {
       const replacement = encoding === 'utf8' ? replace : replaceBytes;
-      return scope === 'once'
-        ? compiled.replaceFirst(body, replacement)
-        : compiled.replaceAll(body, replacement);
+      const rewrite = (text: string): string =>
+        scope === 'once'
+          ? compiled.replaceFirst(text, replacement)
+          : compiled.replaceAll(text, replacement);
+      // to PCRE the end of a text is before its last newline as well
+      const isBeforeNewline = regex.includes('$') && body.endsWith('\n') && !compiled.test(body);
+      return isBeforeNewline ? `${rewrite(body.slice(0, -1))}\n` : rewrite(body);
     },
   };
 }

@@ -96,6 +96,15 @@ describe('response-rewrite with filters', () => {
     expect((await answered({ filters: [everywhere] }, upstream)).text).toBe('test test');
   });
 
+  test('takes the end of a body to be before its last newline, too', async () => {
+    const of = async (filter: object, body: string) =>
+      (await answered({ filters: [{ replace: '*', ...filter }] }, { body })).text;
+    expect(await of({ regex: '\\w\\S+$' }, 'hello world\n')).toBe('hello *\n');
+    expect(await of({ regex: '\\w\\S+$', scope: 'global' }, 'hello world\n')).toBe('hello *\n');
+    expect(await of({ regex: '\\s+$' }, 'hello \n')).toBe('hello*');
+    expect(await of({ regex: 'o$' }, 'hello\n\n')).toBe('hello\n\n');
+  });
+
   test('applies filters one by one, with captures and without regard to case', async () => {
     const filters = [
       { regex: '(\\w+) (\\w+)', replace: '$2 ${1}' },

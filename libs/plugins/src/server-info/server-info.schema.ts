@@ -1,8 +1,8 @@
 import type { PluginDefinition } from '@polygate/plugin-sdk';
 
 /**
- * Source: apisix/plugins/server-info.lua, which APISIX calls deprecated. The control API tells what it told;
- * nothing is written to the store.
+ * Source: apisix/plugins/server-info.lua, which APISIX calls deprecated. It has the data plane tell what it
+ * is: in the Control API, and in etcd.
  */
 export const definition: PluginDefinition = {
   name: 'server-info',

@@ -20,6 +20,7 @@ export const definition: PluginDefinition<SyslogConf> = {
   name: 'syslog',
   version: 0.1,
   priority: 401,
+  tlsFields: ['tls'],
   schema: {
     type: 'object',
     properties: {

@@ -18,6 +18,7 @@ export const definition: PluginDefinition<TcpLoggerConf> = {
   name: 'tcp-logger',
   version: 0.1,
   priority: 405,
+  tlsFields: ['tls'],
   schema: {
     type: 'object',
     properties: {

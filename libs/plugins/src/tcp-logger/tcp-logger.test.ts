@@ -3,21 +3,21 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createTestCertificates, validConf } from '@polygate/testing';
 import { expect, test, vi } from 'vitest';
-import { logRequests, receiveTcp } from '../log-sinks/log-server.harness.ts';
+import {
+  logRequests,
+  LONG,
+  METHOD_FORMAT,
+  receiveTcp,
+  socketMessages,
+} from '../log-sinks/log-server.harness.ts';
 import plugin from './tcp-logger.ts';
-
-const LONG = { timeout: 10_000 };
-const log_format = { m: '$request_method' };
 
 test('a batch is a connection with a list of JSON, a batch of one an object', async () => {
   const server = await receiveTcp();
-  const raw = { host: '127.0.0.1', port: server.port, log_format };
-  await logRequests(plugin, raw, { requests: [{}, { method: 'PUT' }] });
-  await vi.waitFor(() => expect(server.messages).toHaveLength(1), LONG);
-  expect(server.messages[0]).toBe('[{"route_id":"1","m":"GET"},{"route_id":"1","m":"PUT"}]');
-  await logRequests(plugin, { ...raw, batch_max_size: 1 });
-  await vi.waitFor(() => expect(server.messages).toHaveLength(2), LONG);
-  expect(server.messages[1]).toBe('{"route_id":"1","m":"GET"}');
+  expect(await socketMessages(plugin, server)).toEqual([
+    '[{"route_id":"1","m":"GET"},{"route_id":"1","m":"PUT"}]',
+    '{"route_id":"1","m":"GET"}',
+  ]);
   await server.close();
 });
 
@@ -28,7 +28,7 @@ test('TLS asks for the name of tls_options and takes any certificate', async () 
   const pem = async (file: string) => await readFile(file, 'utf8');
   const tls = { cert: await pem(files.serverCertFile), key: await pem(files.serverKeyFile) };
   const server = await receiveTcp(tls, (name) => names.push(name));
-  const raw = { host: '127.0.0.1', port: server.port, tls: true, log_format };
+  const raw = { host: '127.0.0.1', port: server.port, tls: true, ...METHOD_FORMAT };
   await logRequests(plugin, { ...raw, tls_options: 'logs.example.com' });
   await vi.waitFor(() => expect(server.messages).toHaveLength(1), LONG);
   expect(server.messages[0]).toBe('[{"route_id":"1","m":"GET"}]');

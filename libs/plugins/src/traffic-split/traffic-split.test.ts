@@ -2,7 +2,7 @@ import type { MemoryContext } from '@polygate/testing';
 import { mountPlugin, validConf, type PluginRequest } from '@polygate/testing';
 import { describe, expect, test } from 'vitest';
 import plugin from './traffic-split.ts';
-import { weightedChoice } from './weighted-choice.ts';
+import { countedChoice, weightedChoice } from './weighted-choice.ts';
 
 const conf = (raw: object) => validConf(plugin.definition, raw);
 const inline = (port: number): object => ({
@@ -84,6 +84,25 @@ describe('traffic-split', () => {
     expect(await targets({ rules: [first, missing] }, 1)).toEqual({ '1': 1 });
   });
 
+  test('asks for the port in the Host of a node with https alone, as APISIX', async () => {
+    const asked: unknown[] = [];
+    const upstreams = [undefined, 'http', 'https'].map((scheme) => ({
+      upstream: { ...inline(1981), ...(scheme !== undefined && { scheme }) },
+    }));
+    const mounted = mountPlugin(plugin, conf({ rules: [{ weighted_upstreams: upstreams }] }), {
+      compileUpstream: (resource, options) => {
+        asked.push(options);
+        return { ...resource, id: undefined };
+      },
+    });
+    await mounted.request();
+    expect(asked).toEqual([
+      { hostWithoutPort: true },
+      { hostWithoutPort: true },
+      { hostWithoutPort: false },
+    ]);
+  });
+
   test.each([
     [{ rules: [{ match: [{}] }] }, "failed to validate the 'vars' expression: missing argument"],
     [
@@ -108,6 +127,21 @@ describe('a weighted choice', () => {
       const chosen = Array.from({ length: 10 }, choose).sort().join('');
       expect(chosen).toBe('aaaaabcccc');
     }
+  });
+
+  test('is exact for all who count the same turns', () => {
+    let turn = 0;
+    const weighted = ['a', 'b', 'c'].map((value, i) => ({ value, weight: (3 - i) * 10 }));
+    const choices = [1, 2].map(() => countedChoice(weighted.slice(0, 2), () => ++turn));
+    const chosen = Array.from({ length: 10 }, (_, i) => choices[i % 2]?.());
+    expect(chosen.sort().join('')).toBe('aaaaaabbbb');
+    const unlike = [
+      { value: 'a', weight: 99_999 },
+      { value: 'b', weight: 1 },
+    ];
+    const before = turn;
+    expect(countedChoice(unlike, () => ++turn)()).toBe('a');
+    expect(turn).toBe(before);
   });
 
   test('of nothing is nothing', () => {

@@ -1,13 +1,17 @@
 import { compileExpression, type Expression } from '@polygate/model';
 import { definePlugin } from '@polygate/plugin-sdk';
 import type { PluginEnvironment, RequestContext, UpstreamHandle } from '@polygate/plugin-sdk';
+import { counterPrefix } from '../limit-key.ts';
 import { definition } from './traffic-split.schema.ts';
 import type { SplitRule, TrafficSplitConf, WeightedUpstream } from './traffic-split.schema.ts';
-import { weightedChoice, type WeightedChoice } from './weighted-choice.ts';
+import { countedChoice, type WeightedChoice } from './weighted-choice.ts';
 
 /** An id of the configuration, an upstream of the conf, or the route's own. */
 type Target = string | UpstreamHandle | typeof ROUTE;
 const ROUTE = Symbol('upstream of the route');
+
+/** The count of turns may begin anew now and then; it must not grow without end. */
+const TURNS_KEPT_MS = 3_600_000;
 
 interface Rule {
   /** Undefined: meets every request. */
@@ -18,7 +22,10 @@ interface Rule {
 
 /** The first rule that meets a request sends it to one of its upstreams. */
 export default definePlugin<TrafficSplitConf, readonly Rule[]>(definition, {
-  prepare: ({ rules = [] }, env) => rules.map((rule) => compileRule(rule, env)),
+  prepare(conf, env) {
+    const name = `traffic-split ${counterPrefix(conf, env.source)}`;
+    return (conf.rules ?? []).map((rule, i) => compileRule(rule, `${name}${i}`, env));
+  },
 
   runsIn: (_phase, rules) => rules.length > 0,
 
@@ -40,8 +47,10 @@ export default definePlugin<TrafficSplitConf, readonly Rule[]>(definition, {
 
 function compileRule(
   { match, weighted_upstreams: upstreams }: SplitRule,
+  name: string,
   env: PluginEnvironment,
 ): Rule {
+  const nextTurn = () => env.shared.incrementWindow(name, 1, TURNS_KEPT_MS).count;
   const ids = upstreams.flatMap(({ upstream_id: id }) => (id === undefined ? [] : [String(id)]));
   // an upstream that is named twice has the weight of the last one, as in APISIX
   const weights = new Map<Target, number>();
@@ -52,13 +61,18 @@ function compileRule(
         ? undefined
         : match.map(({ vars }) => compileExpression(vars)),
     ids: [...new Set(ids)],
-    choose: weightedChoice([...weights].map(([value, weight]) => ({ value, weight }))),
+    choose: countedChoice(
+      [...weights].map(([value, weight]) => ({ value, weight })),
+      nextTurn,
+    ),
   };
 }
 
 function targetOf({ upstream_id: id, upstream }: WeightedUpstream, env: PluginEnvironment): Target {
   if (id !== undefined) return String(id);
-  return upstream === undefined ? ROUTE : env.compileUpstream(upstream);
+  if (upstream === undefined) return ROUTE;
+  // as in APISIX, where nothing but https has set a scheme by then, and so no port to compare
+  return env.compileUpstream(upstream, { hostWithoutPort: upstream.scheme !== 'https' });
 }
 
 /** One that cannot be worked out does not hold. */

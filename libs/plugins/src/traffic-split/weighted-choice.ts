@@ -14,11 +14,20 @@ export type WeightedChoice<T> = () => T | undefined;
 export function weightedChoice<T>(
   weighted: readonly { readonly value: T; readonly weight: number }[],
 ): WeightedChoice<T> {
+  const choose = fromTheBeginning(weighted);
+  const parts = weighted.filter(({ weight }) => weight > 0).length;
+  for (let skipped = Math.floor(Math.random() * parts); skipped > 0; skipped--) choose();
+  return choose;
+}
+
+function fromTheBeginning<T>(
+  weighted: readonly { readonly value: T; readonly weight: number }[],
+): WeightedChoice<T> {
   const parts: Part<T>[] = weighted
     .filter(({ weight }) => weight > 0)
     .map(({ value, weight }) => ({ value, weight, current: 0 }));
   const total = parts.reduce((sum, { weight }) => sum + weight, 0);
-  const choose = (): T | undefined => {
+  return () => {
     let best: Part<T> | undefined;
     for (const part of parts) {
       part.current += part.weight;
@@ -28,8 +37,26 @@ export function weightedChoice<T>(
     best.current -= total;
     return best.value;
   };
-  if (parts.length > 1) {
-    for (let skipped = Math.floor(Math.random() * parts.length); skipped > 0; skipped--) choose();
-  }
-  return choose;
+}
+
+/** A round of more turns than this is not laid out. */
+const TURNS_MAX = 1000;
+
+/**
+ * As weightedChoice, but by turns that others count as well, as the threads of a process: together they
+ * keep to the weights. `nextTurn` counts from 1. Very unlike weights are left to each on its own.
+ */
+export function countedChoice<T>(
+  weighted: readonly { readonly value: T; readonly weight: number }[],
+  nextTurn: () => number,
+): WeightedChoice<T> {
+  const divisor = weighted.reduce((common, { weight }) => commonDivisor(common, weight), 0);
+  const turns = weighted.reduce((sum, { weight }) => sum + weight, 0) / Math.max(divisor, 1);
+  if (turns <= 1 || turns > TURNS_MAX) return weightedChoice(weighted);
+  const round = Array.from({ length: turns }, fromTheBeginning(weighted));
+  return () => round[(nextTurn() - 1) % turns];
+}
+
+function commonDivisor(a: number, b: number): number {
+  return b === 0 ? a : commonDivisor(b, a % b);
 }

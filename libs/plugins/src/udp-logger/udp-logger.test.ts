@@ -1,20 +1,14 @@
 import { validConf } from '@polygate/testing';
 import { expect, test, vi } from 'vitest';
-import { logRequests, receiveUdp } from '../log-sinks/log-server.harness.ts';
+import { logRequests, LONG, receiveUdp, socketMessages } from '../log-sinks/log-server.harness.ts';
 import plugin from './udp-logger.ts';
-
-const LONG = { timeout: 10_000 };
-const log_format = { m: '$request_method' };
 
 test('a batch is a datagram with a list of JSON, a batch of one an object', async () => {
   const server = await receiveUdp();
-  const raw = { host: '127.0.0.1', port: server.port, log_format };
-  await logRequests(plugin, raw, { requests: [{}, { method: 'PUT' }] });
-  await vi.waitFor(() => expect(server.messages).toHaveLength(1), LONG);
-  expect(server.messages[0]).toBe('[{"route_id":"1","m":"GET"},{"route_id":"1","m":"PUT"}]');
-  await logRequests(plugin, { ...raw, batch_max_size: 1 });
-  await vi.waitFor(() => expect(server.messages).toHaveLength(2), LONG);
-  expect(server.messages[1]).toBe('{"route_id":"1","m":"GET"}');
+  expect(await socketMessages(plugin, server)).toEqual([
+    '[{"route_id":"1","m":"GET"},{"route_id":"1","m":"PUT"}]',
+    '{"route_id":"1","m":"GET"}',
+  ]);
   await server.close();
 });
 

@@ -15,7 +15,10 @@ describe('uri-blocker', () => {
   test('lets what matches no rule through, and minds upper and lower case', async () => {
     const blocking = conf({ block_rules: ['select.+(from|limit)'] });
     expect((await runPlugin(plugin, blocking, { target: '/?SELECT/FROM' })).status).toBe(200);
-    expect((await runPlugin(plugin, conf({ block_rules: [] }))).status).toBe(200);
+  });
+
+  test('refuses everything when there are no rules, as APISIX does', async () => {
+    expect((await runPlugin(plugin, conf({ block_rules: [] }))).status).toBe(403);
   });
 
   test('does not mind upper and lower case when told so', async () => {

@@ -17,6 +17,8 @@ export default definePlugin<UriBlockerConf, Prepared>(definition, {
   }),
 
   rewrite(ctx, { rules, refusal }) {
+    // no rules at all refuse everything, as in APISIX, which makes one pattern of them
+    if (rules.length === 0) return refusal;
     // normalised path and query: what the route was matched with
     return matchesAny(rules, ctx.vars.get('request_uri') ?? '') ? refusal : undefined;
   },

@@ -73,10 +73,19 @@ function checkAction(
   const plugin = PLUGIN_ACTIONS.includes(name) ? plugins.get(name) : undefined;
   if (plugin === undefined) throw new ConfigError(`unsupported action: ${name}`);
   inWords(fault, () => {
-    compileSchema(plugin.schema)(conf);
+    checkSchema(plugin, conf);
     if (conf['group'] !== undefined) throw new ConfigError('group is not supported');
     plugin.check?.(conf, plugins);
   });
+}
+
+function checkSchema(plugin: PluginDefinition, conf: Readonly<Record<string, unknown>>): void {
+  try {
+    compileSchema(plugin.schema)(conf);
+  } catch (error) {
+    if (!(error instanceof ConfigError) || plugin.restate === undefined) throw error;
+    throw new ConfigError(plugin.restate(conf, error.message), { cause: error });
+  }
 }
 
 function inWords(fault: string, check: () => void): void {

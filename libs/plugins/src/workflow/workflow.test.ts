@@ -109,6 +109,12 @@ describe('workflow refuses', () => {
       limit({ count: 2, time_window: 60, group: 'g' }),
       `failed to validate the 'limit-count' action: group is not supported`,
     ],
+    [
+      'a limit and rules',
+      limit({ count: 2, time_window: 60, rules: [{ count: 1, time_window: 1, key: '$uri' }] }),
+      "failed to validate the 'limit-count' action: " +
+        'count/time_window and rules cannot be specified at the same time',
+    ],
   ])('%s', (_what, rules, message) => {
     expect(() => conf(rules)).toThrow(message);
   });

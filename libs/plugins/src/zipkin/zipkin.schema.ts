@@ -14,6 +14,7 @@ export const definition: PluginDefinition<ZipkinConf> = {
   name: 'zipkin',
   version: 0.1,
   priority: 12_011,
+  httpsFields: ['endpoint'],
   schema: {
     type: 'object',
     properties: {
