@@ -6,7 +6,7 @@ const upstream = { type: 'roundrobin', nodes: { '127.0.0.1:1980': 1 } };
 let api: RunningAdminApi;
 beforeEach(async () => {
   api = await runAdminApi({
-    admin: `admin_key: [{ name: a, key: ${ADMIN_KEY} }]\n    admin_api_version: default`,
+    admin: `admin_key: [{ name: a, key: ${ADMIN_KEY} }]\n    admin_api_version: v2`,
     prefix: '/other',
   });
 });

@@ -17,7 +17,7 @@ export interface Envelope {
   deleted(key: string, result: DeleteResult): Answer;
 }
 
-export function makeEnvelope(apiVersion: 'v3' | 'default', prefix: string): Envelope {
+export function makeEnvelope(apiVersion: 'v3' | 'v2', prefix: string): Envelope {
   return apiVersion === 'v3' ? v3(prefix) : v2(prefix);
 }
 

@@ -143,3 +143,11 @@ test('a credential belongs to one consumer only', async () => {
   await put('/consumers', withKey('a', '$secret://vault/1/key'));
   await put('/consumers', withKey('b', '$secret://vault/1/key'));
 });
+
+test('consumers may have one application of wolf-rbac, or one key of jwe-decrypt, in common', async () => {
+  const secret = '12345678901234567890123456789012';
+  for (const username of ['jack', 'rose']) {
+    const plugins = { 'wolf-rbac': { appid: 'app' }, 'jwe-decrypt': { key: 'k', secret } };
+    await put('/consumers', { username, plugins });
+  }
+});

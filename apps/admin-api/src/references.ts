@@ -190,8 +190,10 @@ export interface ConsumerKey {
 }
 
 export function consumerKeysOf(plugins: Definitions): readonly ConsumerKey[] {
-  return [...plugins.values()].flatMap(({ name, consumerKey }) =>
-    consumerKey === undefined ? [] : [{ plugin: name, field: consumerKey }],
+  return [...plugins.values()].flatMap(({ name, consumerKey, sharesConsumerKeys }) =>
+    consumerKey === undefined || sharesConsumerKeys === true
+      ? []
+      : [{ plugin: name, field: consumerKey }],
   );
 }
 

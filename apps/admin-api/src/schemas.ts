@@ -27,7 +27,7 @@ export function describeSchema(name: string): Answer {
 }
 
 /** With `_meta`, as each plugin's conf may have it. */
-export function pluginSchema({ schema }: PluginDefinition): object {
+export function pluginSchema({ schema }: Pick<PluginDefinition, 'schema'>): object {
   return withPluginMeta(schema);
 }
 

@@ -12,7 +12,7 @@ import {
 } from '@polygate/chassis';
 import { type ConfigStore, MemoryStore } from '@polygate/config-store';
 import type { Logger } from '@polygate/plugin-sdk';
-import { controlService, startGrpcServer } from '@polygate/rpc';
+import { controlService, readClientTls, startGrpcServer } from '@polygate/rpc';
 import { type KeyRing, makeKeyRing, resolveAdminKeys } from './keys/admin-key.ts';
 import { createApp } from './app.ts';
 import { encryptedStore } from './store/encrypted-store.ts';
@@ -79,7 +79,8 @@ export async function startAdminApi(options: AdminApiOptions): Promise<AdminApi>
   const { logFormat: format } = config.polygate;
   const auditLog =
     options.auditLog ?? createLogger({ level: 'info', format, service: 'admin-api' });
-  const runnerManagers = new RunnerManagers(config.polygate.runnerManager.addresses);
+  const { addresses, addressTls } = config.polygate.runnerManager;
+  const runnerManagers = new RunnerManagers(addresses, addressTls && readClientTls(addressTls));
   const app = createApp({
     config,
     ...stores,

@@ -18,6 +18,10 @@ test('a valid configuration is accepted, dangling references and all, and not st
     consumers: [{ username: 'jack' }],
     plugin_metadata: [{ id: 'echo', a: 1 }],
     upstreams: [{ id: 1, ...upstream }],
+    plugins: [{ name: 'echo' }],
+    // what a document of standalone mode has besides, and empty tables of Lua
+    'X-Digest': 'abc',
+    services: {},
   });
   expect([status, body]).toEqual([200, {}]);
   expect((await api.store.list('/')).items).toEqual([]);
@@ -33,8 +37,7 @@ test('every fault is named with its kind, id and place', async () => {
       'text',
     ],
     consumers: [{ username: 'jack' }, { username: 'jack' }],
-    scripts: [{ id: 1 }],
-    services: {},
+    protos: { id: 1 },
   });
   expect(status).toBe(400);
   expect(body.error_msg).toBe('Configuration validation failed');
@@ -51,8 +54,7 @@ test('every fault is named with its kind, id and place', async () => {
     at('routes', 'r2', 2, 'unknown plugin [nope]'),
     at('routes', '', 3, 'expected an object'),
     at('consumers', 'jack', 1, 'found duplicate username jack in consumers'),
-    at('scripts', 1, 0, 'Unsupported resource type: scripts'),
-    { resource_type: 'services', error: 'services must be a list' },
+    { resource_type: 'protos', error: 'protos must be a list' },
   ]);
 });
 

@@ -1,3 +1,4 @@
+import { COLLECTIONS } from '@polygate/config-store';
 import { ConfigError, isSecretReference, RESOURCE_SINGULAR } from '@polygate/model';
 import { type Answer, refusal } from './answer.ts';
 import { isJsonObject, type JsonObject } from './json-object.ts';
@@ -13,29 +14,42 @@ export interface Fault {
   readonly error: string;
 }
 
-const VERSION_SUFFIX = '_conf_version';
+/** Members of a whole configuration; the list of plugins that are on is one of them. */
+export const CONFIG_KINDS = [...COLLECTIONS, 'plugins'] as const;
 
 /**
  * Checks a whole configuration, `{"routes":[…],"services":[…],…}`, and stores nothing; references
- * are not followed. 200, or 400 with every fault. Source: apisix/admin/config_validate.lua, which
- * takes YAML too.
+ * are not followed, and other members are nobody's. 200, or 400 with every fault. Source:
+ * apisix/admin/config_validate.lua, which takes YAML too.
  */
 export function validateConfigs(body: unknown, plugins: PluginSets, rules: WriteRules): Answer {
   if (body === undefined) return refusal(400, 'invalid request body: empty request body');
   if (!isJsonObject(body)) return refusal(400, 'invalid request body: expected an object');
-  const errors = Object.entries(body).flatMap(([key, value]) =>
-    key.endsWith(VERSION_SUFFIX)
-      ? versionFaults(key, value)
-      : findFaults(key, value, { plugins, rules }),
-  );
+  const errors = CONFIG_KINDS.flatMap((kind) => [
+    ...versionFaults(kind, body[versionKey(kind)] ?? undefined),
+    ...(kind === 'plugins' || isNothing(body[kind])
+      ? []
+      : findFaults(kind, body[kind], { plugins, rules })),
+  ]);
   if (errors.length === 0) return { status: 200, body: {} };
   return { status: 400, body: { error_msg: 'Configuration validation failed', errors } };
 }
 
-function versionFaults(key: string, version: unknown): Fault[] {
-  if (typeof version === 'number') return [];
-  const error = `${key} must be a number, got ${typeof version}`;
-  return [{ resource_type: key.slice(0, -VERSION_SUFFIX.length), error }];
+/** The member that says which version of a kind it is. */
+export function versionKey(kind: string): string {
+  return `${kind}_conf_version`;
+}
+
+/** Lua has one empty table. */
+export function isNothing(items: unknown): boolean {
+  const isEmpty = isJsonObject(items) && Object.keys(items).length === 0;
+  return items === undefined || items === null || isEmpty;
+}
+
+function versionFaults(kind: string, version: unknown): Fault[] {
+  if (version === undefined || typeof version === 'number') return [];
+  const error = `${versionKey(kind)} must be a number, got ${typeof version}`;
+  return [{ resource_type: kind, error }];
 }
 
 export interface Against {

@@ -1,26 +1,28 @@
 import { randomUUID } from 'node:crypto';
-import { reloadPluginList } from '@polygate/chassis';
-import type { GatewayConfig, Logger } from '@polygate/chassis';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { GatewayConfig, Logger, RunnerConfig } from '@polygate/chassis';
 import { EMPTY_REVISION } from '@polygate/config-store';
 import type { ConfigStore } from '@polygate/config-store';
-import type { ConfigUpdate, PluginSelection } from './config/config-item.ts';
+import type { ConfigUpdate } from './config/config-item.ts';
 import { ConfigState } from './config/config-state.ts';
-import type { RejectedItem } from './config/config-state.ts';
+import { rejectedByWorkers } from './config/rejected-by-workers.ts';
 import type { StoreEvent } from './config/guard/known-items.ts';
+import { isStandalone } from './config/is-standalone.ts';
 import { guardSettings } from './config/guard/guard-settings.ts';
 import { StoreGuard } from './config/guard/store-guard.ts';
 import { environmentVariables } from './config/secrets/environment-reference.ts';
 import { SecretCache } from './config/secrets/secret-cache.ts';
 import { ControlLink } from './control/control-link.ts';
 import { collectGarbage } from './control-api/collect-garbage.ts';
-import { serverInfo } from './control-api/server-info.ts';
 import { startControlApi } from './control-api/control-api.ts';
 import type { ControlApi } from './control-api/control-api.ts';
 import type { ControlView } from './control-api/control-view.ts';
 import type { DebugFile } from './control-api/debug-file.ts';
 import { startDebugMode } from './control-api/debug-mode.ts';
+import { PluginEndpoints } from './control-api/plugin-endpoints.ts';
 import { addConfs } from './explain/add-confs.ts';
 import type { ExplainQuestion } from './explain/question.ts';
+import { MainThreadPlugins } from './main-thread-plugins.ts';
 import { exporterSettings } from './metrics/exporter-settings.ts';
 import { processSnapshot } from './metrics/process-snapshot.ts';
 import type { MetricSnapshot } from './metrics/metric-snapshot.ts';
@@ -38,6 +40,7 @@ const VERSION = packageJson.version;
 const COUNTERS = 512 * 1024;
 /** How often it is looked whether a secret is due to be fetched again. */
 const SECRETS_LOOK_MS = 1000;
+const CALLS_ON_THEIR_WAY_MS = 100;
 
 export interface DataPlaneOptions {
   readonly config: GatewayConfig;
@@ -61,6 +64,11 @@ export interface DataPlane {
   whyStale(): string | undefined;
   /** As nginx at USR1: the workers' log files were moved away. */
   reopenLogs(): void;
+  /**
+   * Calls of external plugins go where these runners have them. Resolves when no worker calls a runner
+   * that is not among them any more.
+   */
+  takeRunners(runners: readonly RunnerConfig[]): Promise<void>;
   stop(graceMs: number): Promise<void>;
 }
 
@@ -86,7 +94,9 @@ class RunningDataPlane implements DataPlane {
   #exporter: MetricsExporter | undefined;
   #controlApi: ControlApi | undefined;
   #debugMode: DebugFile | undefined;
+  readonly #pluginEndpoints: PluginEndpoints;
   readonly #instanceId: string;
+  readonly #mainThreadPlugins: MainThreadPlugins;
   #watching: Promise<void> = Promise.resolve();
   /** Events are applied one after another, whoever tells them. */
   #turn: Promise<void> = Promise.resolve();
@@ -106,6 +116,7 @@ class RunningDataPlane implements DataPlane {
     // Whoever wants to know awaits it; that nobody does must not end the process.
     this.serving.catch(() => undefined);
     this.#plugins = new SelectedPlugins({ config, log, onChange: () => this.#sendSelection() });
+    this.#pluginEndpoints = new PluginEndpoints(log);
     this.#secrets = new SecretCache({
       variables: environmentVariables(process.env, config.nginxEnvs),
       ...config.secretCache,
@@ -125,6 +136,11 @@ class RunningDataPlane implements DataPlane {
       apply: (event) => this.#onEvent(event),
     });
     this.#instanceId = config.nodeId ?? randomUUID();
+    this.#mainThreadPlugins = new MainThreadPlugins({
+      ...{ ...options, id: this.#instanceId, version: VERSION },
+      selection: () => this.#plugins.selection,
+      reopenLogs: () => this.reopenLogs(),
+    });
     this.#pool = new WorkerPool({
       start: {
         config,
@@ -160,7 +176,10 @@ class RunningDataPlane implements DataPlane {
         log,
         report: () => ({
           revision: this.appliedRevision(),
-          rejected: this.#rejected(),
+          rejected: [
+            ...this.#state.rejected,
+            ...rejectedByWorkers(this.#pool.failures, this.appliedRevision()),
+          ],
           pluginGeneration: this.#pool.appliedPluginGeneration,
           pluginNames: this.#plugins.selection.names,
         }),
@@ -177,6 +196,7 @@ class RunningDataPlane implements DataPlane {
     });
     this.#watching = this.#watch();
     this.#guard.start(this.#abort.signal);
+    this.#mainThreadPlugins.start();
     this.#secretTimer = setInterval(() => void this.#refreshSecrets(), SECRETS_LOOK_MS);
   }
 
@@ -211,9 +231,16 @@ class RunningDataPlane implements DataPlane {
     this.#pool.reopenLogs();
   }
 
+  async takeRunners(runners: readonly RunnerConfig[]): Promise<void> {
+    await this.#pool.takeRunners(runners);
+    // What workers wrote before has reached the manager by then.
+    await sleep(CALLS_ON_THEIR_WAY_MS);
+  }
+
   async stop(graceMs: number): Promise<void> {
     this.#abort.abort();
     clearInterval(this.#secretTimer);
+    this.#mainThreadPlugins.stop();
     this.#plugins.close();
     this.#control?.close();
     await this.#watching;
@@ -296,25 +323,9 @@ class RunningDataPlane implements DataPlane {
     return addConfs(explained.document, this.#state.written());
   }
 
-  /** Takes `plugin_attr` anew too; a file that cannot be read keeps what was there. */
   async #reloadPlugins(wanted: readonly string[]): Promise<void> {
-    const { config, log } = this.#options;
-    let { attr } = this.#plugins.selection;
-    try {
-      attr = reloadPluginList(config.file).pluginAttr;
-    } catch (error) {
-      log.error(`plugin_attr stays as it was: ${String(error)}`);
-    }
-    await this.#takePlugins(wanted, attr);
-  }
-
-  async #takePlugins(
-    wanted: readonly string[] | undefined,
-    attr: PluginSelection['attr'],
-  ): Promise<void> {
-    await this.#plugins.reload(wanted, attr);
+    await this.#plugins.reload(wanted);
     this.#sendSelection();
-    this.#options.log.info('plugins reloaded');
   }
 
   /** A data plane whose port is taken, as by another one on this machine, serves on without it. */
@@ -338,14 +349,18 @@ class RunningDataPlane implements DataPlane {
       source: { keyPrefix: isFile ? '' : config.etcd.prefix, hasCreatedIndex: !isFile },
       items: () => this.#state.written(),
       plugins: () => [...this.#plugins.definitions.values()],
+      streamPlugins: () => this.#plugins.streamPlugins,
+      listed: () => this.#plugins.listed,
       checkedNodes: (item) => this.#pool.health.targetsOf(item),
       registry: (type) => this.#pool.discovery.source(type),
-      reloadPlugins: () => {
-        const { plugins, pluginAttr } = reloadPluginList(config.file);
-        void this.#takePlugins(plugins, pluginAttr);
+      pluginEndpoints: () => this.#pluginEndpoints.of(this.#plugins),
+      reloadPlugins: async () => {
+        await this.#plugins.reloadFromFile();
+        this.#sendSelection();
+        if (this.#begun) await this.#pool.untilPlugins(this.#plugins.selection.generation);
       },
       collectGarbage,
-      serverInfo: () => serverInfo(this.#instanceId, VERSION),
+      serverInfo: () => this.#mainThreadPlugins.serverInfo,
       runners: () => this.#pool.reportRunners(),
     };
   }
@@ -367,25 +382,15 @@ class RunningDataPlane implements DataPlane {
   #processMetrics(): MetricSnapshot {
     return processSnapshot(this.#options.config, {
       version: VERSION,
-      isStoreReachable: this.#storeConnected,
-      revision: this.#state.revision,
+      store: isStandalone(this.#options.config)
+        ? undefined
+        : {
+            isReachable: this.#storeConnected,
+            revision: this.#state.revision,
+            newestRevisions: this.#state.newestRevisions(),
+          },
       guard: this.#guard.report,
       nodes: this.#pool.health.statuses,
     });
   }
-
-  #rejected(): readonly RejectedItem[] {
-    const compiled = this.#pool.failures.map(({ kind, id, reason, keepsOlderVersion }) => ({
-      key: `/${kind}/${id}`,
-      revision: this.appliedRevision(),
-      reason,
-      keepsOlderVersion,
-    }));
-    return [...this.#state.rejected, ...compiled];
-  }
-}
-
-/** Written by hand: what is wrong in it is better said than served in part. */
-function isStandalone({ configProvider }: GatewayConfig): boolean {
-  return configProvider !== 'etcd' && configProvider !== 'embedded';
 }

@@ -4,6 +4,7 @@ import {
   loadConfig,
   logFindings,
   openLogDestination,
+  reloadOnHangUp,
   runMain,
   runUntilStopped,
   startHealthServer,
@@ -29,6 +30,14 @@ await runMain('data-plane', async (configFile) => {
   process.on('SIGUSR1', () => {
     stream.reopen();
     plane.reopenLogs();
+  });
+  reloadOnHangUp({
+    configFile,
+    log,
+    take: async ({ polygate: { runners } }) => {
+      await plane.takeRunners(runners);
+      return `${runners.length} runners`;
+    },
   });
   const ready = (): string | undefined =>
     plane.isReady() ? undefined : 'not every worker has a configuration';

@@ -1,5 +1,8 @@
-import type { GatewayConfig, Logger } from '@polygate/chassis';
+import { reloadPluginList } from '@polygate/chassis';
+import type { GatewayConfig, Logger, PluginList } from '@polygate/chassis';
 import type { WatchEvent } from '@polygate/config-store';
+import { streamPlugins } from '@polygate/model';
+import type { StreamPlugin } from '@polygate/model';
 import { configuredDefinitions } from '@polygate/plugin-sdk';
 import type { PluginDefinition } from '@polygate/plugin-sdk';
 import { PLUGIN_DEFINITIONS } from '@polygate/plugins/definitions';
@@ -36,6 +39,18 @@ export class SelectedPlugins {
     return this.#selection;
   }
 
+  /** Names of those that run, in the order of the list that they were taken from. */
+  get listed(): readonly string[] {
+    const { names } = this.#selection;
+    return this.#wanted?.filter((name) => names.includes(name)) ?? names;
+  }
+
+  /** Those of the configuration file, by priority: stream routes are checked with them. */
+  get streamPlugins(): readonly StreamPlugin[] {
+    const { config } = this.#options;
+    return [...streamPlugins(config.streamPlugins, PLUGIN_DEFINITIONS).values()];
+  }
+
   get definitions(): ReadonlyMap<string, PluginDefinition> {
     const { pluginSettings } = this.#options.config;
     const all = this.#all();
@@ -67,18 +82,39 @@ export class SelectedPlugins {
     return false;
   }
 
-  /** Looks for users' plugins that are new or failed before, too. Never rejects. */
-  async reload(
-    wanted: readonly string[] | undefined,
-    attr: PluginSelection['attr'],
-  ): Promise<void> {
-    await this.#user.refresh({ retry: true });
-    this.#wanted = wanted;
-    this.#choose(attr);
+  /**
+   * Looks for users' plugins that are new or failed before, too, and takes `plugin_attr` anew; a file that
+   * cannot be read leaves it as it was. Never rejects.
+   */
+  async reload(wanted: readonly string[]): Promise<void> {
+    let { attr } = this.#selection;
+    try {
+      attr = this.#readFile().pluginAttr;
+    } catch (error) {
+      this.#options.log.error(`plugin_attr stays as it was: ${String(error)}`);
+    }
+    await this.#take(wanted, attr);
+  }
+
+  /** The same, with the list of the configuration file. Rejects when that cannot be read. */
+  async reloadFromFile(): Promise<void> {
+    const { plugins, pluginAttr } = this.#readFile();
+    await this.#take(plugins, pluginAttr);
   }
 
   close(): void {
     this.#user.close();
+  }
+
+  #readFile(): PluginList {
+    return reloadPluginList(this.#options.config.file, process.env, this.#selection.attr);
+  }
+
+  async #take(wanted: readonly string[] | undefined, attr: PluginSelection['attr']): Promise<void> {
+    await this.#user.refresh({ retry: true });
+    this.#wanted = wanted;
+    this.#choose(attr);
+    this.#options.log.info('plugins reloaded');
   }
 
   #all(): ReadonlyMap<string, PluginDefinition> {

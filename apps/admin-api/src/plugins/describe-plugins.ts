@@ -1,3 +1,4 @@
+import type { StreamPlugin } from '@polygate/model';
 import type { PluginDefinition } from '@polygate/plugin-sdk';
 import { type Answer, refusal } from '../answer.ts';
 import type { Arguments } from '../listing.ts';
@@ -5,10 +6,13 @@ import { pluginSchema } from '../schemas.ts';
 import type { PluginSet } from './plugin-set.ts';
 import type { PluginSets } from './plugin-sets.ts';
 
-/** Names by priority. Polygate has no stream plugins. */
-export function listPlugins({ names }: PluginSet, { subsystem = 'http' }: Arguments): Answer {
+/** Names by priority. */
+export function listPlugins(
+  { names, enabledForStreams }: PluginSet,
+  { subsystem = 'http' }: Arguments,
+): Answer {
   if (subsystem === 'http') return { status: 200, body: names };
-  if (subsystem === 'stream') return { status: 200, body: [] };
+  if (subsystem === 'stream') return { status: 200, body: [...enabledForStreams.keys()] };
   return { status: 400, body: 'invalid subsystem passed' };
 }
 
@@ -22,7 +26,8 @@ export function describePlugins(
   if (subsystem !== 'http' && subsystem !== 'stream') {
     return refusal(400, `unsupported subsystem: ${subsystem}`);
   }
-  const enabled = subsystem === 'http' ? current.enabled : new Map<string, PluginDefinition>();
+  const enabled: ReadonlyMap<string, Described> =
+    subsystem === 'http' ? current.enabled : current.enabledForStreams;
   if (args['all'] === 'true') {
     const all = Array.from(enabled.values(), (definition) => [
       definition.name,
@@ -40,7 +45,9 @@ export function describePlugins(
     : { status: 200, body: consumerSchema };
 }
 
-function describe(definition: PluginDefinition): object {
+type Described = StreamPlugin & Pick<PluginDefinition, 'scope'>;
+
+function describe(definition: Described): object {
   return {
     version: definition.version,
     priority: definition.priority,

@@ -1,4 +1,4 @@
-import { type PluginSchemas, STREAM_PLUGIN_SCHEMAS } from '@polygate/model';
+import { type StreamPlugin, streamPlugins } from '@polygate/model';
 import type { PluginDefinition } from '@polygate/plugin-sdk';
 
 export type Definitions = ReadonlyMap<string, PluginDefinition>;
@@ -14,8 +14,8 @@ export interface PluginSet {
   /** Grows with each reload, also over a restart of this process. */
   readonly generation: number;
   readonly enabled: Definitions;
-  /** What may stand in a stream route: these are stored, not run. */
-  readonly enabledForStreams: ReadonlyMap<string, PluginSchemas>;
+  /** What may stand in a stream route, by priority: these are stored, not run. */
+  readonly enabledForStreams: ReadonlyMap<string, StreamPlugin>;
   /** Enabled names by priority, highest first. */
   readonly names: readonly string[];
   /** Listed names that Polygate has no plugin for. */
@@ -41,10 +41,7 @@ export function buildPluginSet(
   return {
     generation,
     enabled,
-    enabledForStreams: pick<PluginSchemas>(
-      new Map<string, PluginSchemas>([...definitions, ...STREAM_PLUGIN_SCHEMAS]),
-      listed.streamPlugins,
-    ),
+    enabledForStreams: streamPlugins(listed.streamPlugins, definitions),
     names: byPriority.map(({ name }) => name),
     unknown: wanted.filter((name) => !definitions.has(name)),
     stored: [
@@ -54,8 +51,8 @@ export function buildPluginSet(
   };
 }
 
-function pick<T>(definitions: ReadonlyMap<string, T>, names: readonly string[]): Map<string, T> {
-  const picked = new Map<string, T>();
+function pick(definitions: Definitions, names: readonly string[]): Definitions {
+  const picked = new Map<string, PluginDefinition>();
   for (const name of names) {
     const definition = definitions.get(name);
     if (definition !== undefined) picked.set(name, definition);

@@ -19,7 +19,6 @@ const withPlugin = (name: string) => ({ uri: '/x', upstream, plugins: { [name]: 
 test('the list names the enabled plugins by priority', async () => {
   const api = await start({ more: 'plugins: [echo, key-auth, request-id, not-ours]' });
   expect((await api.call('GET', '/plugins/list')).body).toEqual(['request-id', 'key-auth', 'echo']);
-  expect((await api.call('GET', '/plugins/list?subsystem=stream')).body).toEqual([]);
   const bad = await api.call('GET', '/plugins/list?subsystem=x');
   expect([bad.status, bad.text]).toEqual([400, 'invalid subsystem passed']);
   expect(api.lines.join('\n')).toContain('plugins that are listed but unknown: not-ours');
@@ -46,6 +45,24 @@ test('a plugin is described by its schema, for routes and for consumers', async 
   const { body: all } = await api.call('GET', '/plugins?all=true');
   expect(Object.keys(all).toSorted()).toEqual(['echo', 'key-auth']);
   expect(all['key-auth']).toMatchObject({ type: 'auth', priority: 2500, version: 0.1 });
+});
+
+test('plugins of stream routes are listed and described apart', async () => {
+  const api = await start({
+    more: 'plugins: [echo]\nstream_plugins: [mqtt-proxy, ip-restriction, echo, limit-conn, syslog]',
+  });
+  const list = await api.call('GET', '/plugins/list?subsystem=stream');
+  expect(list.body).toEqual(['ip-restriction', 'limit-conn', 'mqtt-proxy', 'syslog']);
+  const { body: all } = await api.call('GET', '/plugins?all=true&subsystem=stream');
+  expect(all['limit-conn']).toMatchObject({ priority: 1003, version: 0.1 });
+  const { body: schema } = await api.call('GET', '/plugins/syslog?subsystem=stream');
+  expect(schema).toMatchObject({
+    properties: { name: { default: 'stream sys logger' }, pool_size: { minimum: 5 } },
+    required: ['host', 'port'],
+  });
+  expect(Object.keys(schema['properties'] as object)).not.toContain('include_req_body');
+  const none = await api.call('GET', '/plugins/echo?subsystem=stream');
+  expect([none.status, none.body.error_msg]).toEqual([404, 'plugin not found in subsystem stream']);
 });
 
 test('a plugin that is not enabled cannot be configured, until a reload enables it', async () => {

@@ -1,9 +1,9 @@
-import { COLLECTIONS, type MemoryStore, readStandalone } from '@polygate/config-store';
+import { type MemoryStore, readStandalone } from '@polygate/config-store';
 import { stringify } from 'yaml';
 import { type Answer, refusal } from '../answer.ts';
 import { isJsonObject, type JsonObject } from '../json-object.ts';
 import type { PluginSets } from '../plugins/plugin-sets.ts';
-import { findFaults } from '../validate-configs.ts';
+import { CONFIG_KINDS, findFaults, isNothing, versionKey } from '../validate-configs.ts';
 import type { WriteRules } from '../writes/validate-write.ts';
 
 export interface StandaloneConfigsOptions {
@@ -12,7 +12,6 @@ export interface StandaloneConfigsOptions {
   readonly rules: WriteRules;
 }
 
-const KINDS = [...COLLECTIONS, 'plugins'] as const;
 const LAST_MODIFIED = 'X-Last-Modified';
 const DIGEST = 'X-Digest';
 
@@ -77,11 +76,7 @@ export class StandaloneConfigs {
 }
 
 function initialDocument(): JsonObject {
-  return Object.fromEntries(KINDS.map((kind) => [versionKey(kind), 0]));
-}
-
-function versionKey(kind: string): string {
-  return `${kind}_conf_version`;
+  return Object.fromEntries(CONFIG_KINDS.map((kind) => [versionKey(kind), 0]));
 }
 
 function firstFault(
@@ -89,13 +84,13 @@ function firstFault(
   plugins: PluginSets,
   rules: WriteRules,
 ): string | undefined {
-  for (const kind of KINDS) {
+  for (const kind of CONFIG_KINDS) {
     const version = document[versionKey(kind)] ?? undefined;
     if (version !== undefined && !Number.isFinite(version)) {
       return `${versionKey(kind)} must be a number`;
     }
-    const items = document[kind] ?? undefined;
-    if (items === undefined || isEmptyObject(items)) continue;
+    const items = document[kind];
+    if (isNothing(items)) continue;
     if (kind === 'plugins' && Array.isArray(items)) continue;
     const [fault] = findFaults(kind, withoutIndexes(items), { plugins, rules });
     if (fault !== undefined) return fault.error;
@@ -114,15 +109,10 @@ export function withoutIndexes(items: unknown): unknown {
   });
 }
 
-/** Lua has one empty table. */
-function isEmptyObject(value: unknown): boolean {
-  return isJsonObject(value) && Object.keys(value).length === 0;
-}
-
 /** The next document without time and digest; a text when a version goes back. */
 function merge(before: JsonObject, document: JsonObject): JsonObject | string {
   const next: JsonObject = {};
-  for (const kind of KINDS) {
+  for (const kind of CONFIG_KINDS) {
     const key = versionKey(kind);
     const old = Number(before[key] ?? 0);
     const version = Number(document[key] ?? old + 1);

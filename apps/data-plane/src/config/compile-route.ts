@@ -1,9 +1,10 @@
 import { IpSet } from '@polygate/model';
-import type { RouteResource, ServiceResource } from '@polygate/model';
+import type { RouteResource, ServiceResource, UpstreamResource } from '@polygate/model';
 import { EMPTY_CHAIN, makeChain } from '../pipeline/plugin-chain.ts';
 import { compileCondition } from '../routing/compile-condition.ts';
 import { compileParameters } from '../routing/path-parameters.ts';
-import type { HostedCandidate, RouterMode } from '../routing/route-table.ts';
+import type { RareConditions, RouteCandidate } from '../routing/route-request.ts';
+import type { RouterMode } from '../routing/route-table.ts';
 import { timeoutsMs } from '../upstream/compiled-upstream.ts';
 import type { CompiledCertificates } from './compiled-certificates.ts';
 import type { CompiledRoute } from './config-snapshot.ts';
@@ -11,15 +12,10 @@ import type { ItemOf, ItemStore } from './item-store.ts';
 import { placeConfs } from './prepared-plugins.ts';
 import type { PlacedConf } from './prepared-plugins.ts';
 import { RouteOfItems } from './route-of-items.ts';
-import type { ConsumerSurroundings } from './route-of-items.ts';
-
-export interface RouteEntry {
-  readonly compiled: CompiledRoute;
-  readonly candidates: readonly HostedCandidate<CompiledRoute>[];
-}
+import type { AskedSurroundings, RouteFacts } from './route-of-items.ts';
 
 /** What a route is compiled with. */
-export interface RouteSurroundings extends ConsumerSurroundings {
+export interface RouteSurroundings extends AskedSurroundings {
   readonly items: ItemStore;
   readonly certificates: CompiledCertificates;
   readonly routerMode: RouterMode;
@@ -32,7 +28,7 @@ const METHOD_SETS_MAX = 64;
 const methodSets = new Map<string, ReadonlySet<string>>();
 
 /** Merges service, plugin config and route. Throws what a plugin's `prepare` throws. */
-export function compileRoute(item: ItemOf<'routes'>, around: RouteSurroundings): RouteEntry {
+export function compileRoute(item: ItemOf<'routes'>, around: RouteSurroundings): RouteOfItems {
   const { items, prepared } = around;
   const route = item.value;
   const [service, pluginConfig] = layersOfRoute(item, items);
@@ -43,14 +39,12 @@ export function compileRoute(item: ItemOf<'routes'>, around: RouteSurroundings):
   const chain = plugins.length === 0 ? EMPTY_CHAIN : makeChain(plugins);
   const ownUpstream = route.upstream !== undefined || route.upstream_id !== undefined;
   const from = ownUpstream ? route : service?.value;
-  const upstream =
-    from?.upstream_id === undefined && from?.upstream !== undefined
-      ? around.certificates.compileUpstream(
-          from.upstream,
-          undefined,
-          ownUpstream ? `routes/${item.id}` : `services/${service?.id ?? ''}`,
-        )
-      : undefined;
+  const written = from?.upstream_id === undefined ? from?.upstream : undefined;
+  const owner = ownUpstream ? `routes/${item.id}` : `services/${service?.id ?? ''}`;
+  const upstream: RouteFacts['upstream'] =
+    written !== undefined && mayWait(written)
+      ? 'late'
+      : written && around.certificates.compileUpstream(written, undefined, owner);
   const facts = {
     id: item.id,
     name: route.name,
@@ -67,9 +61,11 @@ export function compileRoute(item: ItemOf<'routes'>, around: RouteSurroundings):
     timeoutsMs: route.timeout === undefined ? undefined : timeoutsMs(route.timeout),
   };
   const compiled = new RouteOfItems(facts, confs, around);
-  const candidates =
-    route.status === 0 ? [] : candidatesOf(item, service?.value, compiled, around.routerMode);
-  return { compiled, candidates };
+  if (route.status !== 0) {
+    const candidates = candidatesOf(item, service?.value, compiled, around.routerMode);
+    compiled.candidates = candidates.length === 1 ? candidates[0] : candidates;
+  }
+  return compiled;
 }
 
 /** The objects that a route's plugins come from; each overrules the one before. */
@@ -83,6 +79,15 @@ export function layersOfRoute(
 ] {
   const { service_id: serviceId, plugin_config_id: pluginConfigId } = item.value;
   return [items.get('services', serviceId), items.get('plugin_configs', pluginConfigId), item];
+}
+
+/**
+ * Nothing can be wrong with it, and nobody checks its health: it is compiled with its first request. Of
+ * very many routes with upstreams of their own a worker then keeps only those that are used.
+ */
+function mayWait({ type, scheme, checks, tls, service_name: name }: UpstreamResource): boolean {
+  const isPlain = (type ?? 'roundrobin') === 'roundrobin' && (scheme ?? 'http') === 'http';
+  return isPlain && checks === undefined && tls === undefined && name === undefined;
 }
 
 function missingReference(
@@ -111,16 +116,15 @@ export function candidatesOf(
   service: ServiceResource | undefined,
   target: CompiledRoute,
   routerMode: RouterMode,
-): readonly HostedCandidate<CompiledRoute>[] {
+): readonly RouteCandidate<CompiledRoute>[] {
   const route = item.value;
   const own = route.hosts ?? (route.host === undefined ? undefined : [route.host]);
   const hosts = (own ?? service?.hosts)?.map((host) => host.toLowerCase());
   const grouped = routerMode === 'radixtree_host_uri';
   const addresses =
     route.remote_addrs ?? (route.remote_addr === undefined ? undefined : [route.remote_addr]);
-  const conditions = {
-    priority: route.priority ?? 0,
-    methods: route.methods === undefined ? undefined : methodSet(route.methods),
+  const methods = route.methods === undefined ? undefined : methodSet(route.methods);
+  const rare = {
     clients: addresses === undefined ? undefined : new IpSet(addresses),
     hosts: grouped ? undefined : hosts,
     condition: route.vars === undefined ? undefined : compileCondition(route.vars),
@@ -130,22 +134,23 @@ export function candidatesOf(
   const withColons = routerMode === 'radixtree_uri_with_parameter';
   return groups.flatMap((host) =>
     patterns.map((pattern) => ({
-      host,
       // field by field: what spreading makes takes more memory
-      candidate: {
-        target,
-        id: item.id,
-        pattern,
-        parameters: compileParameters(pattern, withColons),
-        priority: conditions.priority,
-        createdIndex: item.createdIndex,
-        methods: conditions.methods,
-        clients: conditions.clients,
-        hosts: conditions.hosts,
-        condition: conditions.condition,
-      },
+      target,
+      pattern,
+      methods,
+      conditions: rareConditions({ ...rare, parameters: compileParameters(pattern, withColons) }),
+      host,
+      priority: route.priority ?? 0,
+      createdIndex: item.createdIndex,
+      id: item.id,
     })),
   );
+}
+
+function rareConditions(conditions: RareConditions): RareConditions | undefined {
+  const { parameters, clients, hosts, condition } = conditions;
+  const hasAny = parameters ?? clients ?? hosts ?? condition;
+  return hasAny === undefined ? undefined : { parameters, clients, hosts, condition };
 }
 
 function methodSet(methods: readonly string[]): ReadonlySet<string> {

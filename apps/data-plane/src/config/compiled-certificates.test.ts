@@ -126,6 +126,27 @@ describe.skipIf(!hasOpenssl())('ssls', () => {
     expect(resolved.snapshot.certificates.find('new.test')?.id).toBe('1');
   });
 
+  test('a pair in the upstream of a route that cannot be read leaves it without nodes', () => {
+    const text = 'x'.repeat(200);
+    for (const tls of [
+      { client_cert: text, client_key: a.key },
+      { client_cert: a.cert, client_key: text },
+      { client_cert: a.cert, client_key: b.key },
+    ]) {
+      const upstream = { scheme: 'https', nodes, tls };
+      const { snapshot, failures } = apply({ '/routes/1': { uri: '/', upstream } });
+      const { target } = snapshot.match({
+        ...{ method: 'GET', host: 'h', path: '/', clientAddress: '127.0.0.1' },
+        vars: { get: () => undefined },
+      }) as NonNullable<ReturnType<typeof snapshot.match>>;
+      expect(target.upstream).toMatchObject({
+        nodes: [],
+        whyNoNode: expect.stringMatching(/^tls\.client_cert cannot be used: /),
+      });
+      expect([failures, state.rejected]).toEqual([[], []]);
+    }
+  });
+
   describe('of type client', () => {
     const tls = { client_cert_id: '7' };
     const client = (pair: IssuedPair) => ({ type: 'client', ...pair });

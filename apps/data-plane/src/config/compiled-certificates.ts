@@ -1,10 +1,12 @@
 import type { ResourceId, UpstreamResource } from '@polygate/model';
+import type { CompileUpstreamOptions } from '@polygate/plugin-sdk';
 import { CertificateTable } from '../tls/certificate-table.ts';
 import { compileSsl } from '../tls/certificate.ts';
 import type { CompiledSsl } from '../tls/certificate.ts';
 import { DEFAULT_TLS_SETTINGS } from '../tls/tls-settings.ts';
 import type { TlsSettings } from '../tls/tls-settings.ts';
 import { ClientCertificateError, UpstreamTlsCompiler } from '../tls/upstream-tls.ts';
+import type { UpstreamTls } from '../tls/upstream-tls.ts';
 import { compileUpstream, standingAlone } from '../upstream/compiled-upstream.ts';
 import type { CompiledUpstream, UpstreamSurroundings } from '../upstream/compiled-upstream.ts';
 import type { ItemOf, ItemStore } from './item-store.ts';
@@ -59,23 +61,34 @@ export class CompiledCertificates {
   }
 
   /**
-   * An upstream whose client certificate is missing has no nodes, so that nothing goes out without it.
-   * Throws for a certificate in the upstream itself that cannot be used. `key` is whose it is:
-   * `routes/1`.
+   * An upstream whose client certificate is missing (502) or cannot be used (503) has no nodes, so that
+   * nothing goes out without it. `key` is whose it is: `routes/1`.
    */
   compileUpstream(
     resource: UpstreamResource,
     id: string | undefined,
     key = `upstreams/${id ?? ''}`,
+    { hostWithoutPort = false }: CompileUpstreamOptions = {},
   ): CompiledUpstream {
-    const place = { key, around: this.#around };
+    const place = { key, around: this.#around, hostWithoutPort };
+    const tls = this.#tlsOf(resource);
+    if (tls instanceof Error) {
+      const compiled = compileUpstream({ ...resource, nodes: [] }, id, place);
+      const empty = { ...compiled, discovered: undefined };
+      return tls instanceof ClientCertificateError
+        ? { ...empty, problem: tls.message }
+        : { ...empty, whyNoNode: `tls.client_cert cannot be used: ${tls.message}` };
+    }
+    const upstream = compileUpstream(resource, id, place);
+    return tls === undefined ? upstream : { ...upstream, tls };
+  }
+
+  /** An error: why there is none. */
+  #tlsOf(resource: UpstreamResource): UpstreamTls | undefined | Error {
     try {
-      const tls = this.#upstreamTls.compile(resource, this.#table);
-      const upstream = compileUpstream(resource, id, place);
-      return tls === undefined ? upstream : { ...upstream, tls };
+      return this.#upstreamTls.compile(resource, this.#table);
     } catch (error) {
-      if (!(error instanceof ClientCertificateError)) throw error;
-      return { ...compileUpstream({ ...resource, nodes: [] }, id, place), problem: error.message };
+      return error instanceof Error ? error : new Error(String(error));
     }
   }
 }

@@ -58,6 +58,13 @@ describe('ConfigState', () => {
     expect(state.rejected).toEqual([]);
   });
 
+  test('takes IPv6 hosts without brackets, which the Admin API refuses', () => {
+    const nodes = [{ host: '::1', port: 1980, weight: 1 }];
+    put(item('/upstreams/1', { type: 'roundrobin', nodes }, 2));
+    put(item('/routes/1', { uri: '/a', upstream: { nodes } }, 3));
+    expect(state.full().puts).toHaveLength(2);
+  });
+
   test('forgets a deleted item and what was wrong with it', () => {
     put(item('/routes/1', route, 2), item('/routes/1', { uri: 7 }, 3));
     const update = state.apply({
@@ -92,6 +99,15 @@ describe('ConfigState', () => {
     expect(state.apply({ kind: 'changes', revision: 3, changes }).deletes).toEqual([credential]);
     const odd = ['/consumers/jack/credentials', '/consumers/jack/credentials/', `${key}/b`];
     expect(put(...odd.map((one) => item(one, { plugins }, 4))).puts).toEqual([]);
+  });
+
+  test('knows a cost decoration by its service and its id', () => {
+    const key = '/services/shop/graphql_cost_decorations/a';
+    const decoration = { kind: 'graphql_cost_decorations', id: 'shop/graphql_cost_decorations/a' };
+    const value = { id: 'a', service_id: 'shop', field_path: 'Query.a' };
+    expect(put(item(key, value, 2)).puts).toMatchObject([decoration]);
+    const odd = ['/graphql_cost_decorations/a', '/consumers/jack/graphql_cost_decorations/a'];
+    expect(put(...odd.map((one) => item(one, value, 3))).puts).toEqual([]);
   });
 
   test('refuses a credential of a plugin that authenticates nobody', () => {

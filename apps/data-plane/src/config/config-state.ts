@@ -98,6 +98,16 @@ export class ConfigState {
     return { revision: this.#revision, reset: true, puts, deletes: [] };
   }
 
+  /** Of each kind that there is something of: the newest revision among what is served. */
+  newestRevisions(): ReadonlyMap<ResourceKind, number> {
+    const newest = new Map<ResourceKind, number>();
+    for (const { good } of this.#known.values()) {
+      if (good === undefined) continue;
+      newest.set(good.kind, Math.max(newest.get(good.kind) ?? 0, good.modifiedIndex));
+    }
+    return newest;
+  }
+
   /** All that is served, but with references to secrets as they were written: to be looked at. */
   written(): readonly ConfigItem[] {
     return this.full().puts.map((item) => ({ ...item, value: this.#written.get(item) }));
@@ -176,6 +186,7 @@ export class ConfigState {
       // metadata of a plugin that is not enabled wait for it: apisix/plugin.lua, check_plugin_metadata
       unknownPlugins: kind === 'plugin_metadata' ? 'skip' : this.#unknownPlugins,
       pluginName: id,
+      isStored: true,
     });
     for (const name of skippedPlugins) {
       if (this.#warnedPlugins.has(name)) continue;
@@ -224,26 +235,31 @@ export class ConfigState {
 }
 
 /** Kinds that the workers have no use for yet. */
-const NOT_SERVED: readonly string[] = ['secrets', 'stream_routes', 'graphql_cost_decorations'];
+const NOT_SERVED: readonly string[] = ['secrets', 'stream_routes'];
+/** Kinds of objects that stand below another one, by the kind of that one. */
+const INNER_KINDS: Readonly<Record<string, ResourceKind>> = {
+  consumers: 'credentials',
+  services: 'graphql_cost_decorations',
+};
 
 /**
  * `/routes/1`, or `/consumers/jack/credentials/1`, whose id here is `jack/credentials/1`, as no two
- * consumers share it; undefined for what is no object of a kind served here.
+ * consumers share it (decorations of services likewise); undefined for what is no object of a kind
+ * served here.
  */
 function parseKey(key: string): { kind: ResourceKind; id: string } | undefined {
   const [, kind, id, ...more] = key.split('/');
   if (id === undefined || id === '') return undefined;
   if (more.length === 0) return isServed(kind) ? { kind, id } : undefined;
-  const [collection, credentialId, ...rest] = more;
-  if (kind !== 'consumers' || collection !== 'credentials' || rest.length > 0) return undefined;
-  return credentialId
-    ? { kind: 'credentials', id: `${id}/credentials/${credentialId}` }
-    : undefined;
+  const [collection, innerId, ...rest] = more;
+  const inner = INNER_KINDS[kind ?? ''];
+  if (inner === undefined || collection !== inner || rest.length > 0) return undefined;
+  return innerId ? { kind: inner, id: `${id}/${inner}/${innerId}` } : undefined;
 }
 
 function isServed(kind: string | undefined): kind is ResourceKind {
   return (
-    RESOURCE_KINDS.some((one) => one === kind && one !== 'credentials') &&
+    RESOURCE_KINDS.some((one) => one === kind && !Object.values(INNER_KINDS).includes(one)) &&
     !NOT_SERVED.includes(kind ?? '')
   );
 }

@@ -13,7 +13,8 @@ export interface ConsumerLayers {
 /**
  * Consumers by the key of each auth plugin, their own or one of their credentials', and by name.
  * Where two share a key the one created first has it: the Admin API refuses the second, but it can
- * get into the store otherwise. `layers` is told what each match stands for.
+ * get into the store otherwise. Of a plugin that lets them share keys the one created last has it, as
+ * in APISIX. `layers` is told what each match stands for.
  */
 export function buildConsumerIndex(
   items: ItemStore,
@@ -32,12 +33,12 @@ export function buildConsumerIndex(
     const { username } = holder.consumer.value;
     if (holder.credentialId === undefined) byName.set(username, match(holder, undefined));
     for (const [plugin, conf] of Object.entries(holder.plugins)) {
-      const keyField = definitions.get(plugin)?.consumerKey;
+      const { consumerKey: keyField, sharesConsumerKeys } = definitions.get(plugin) ?? {};
       if (keyField === undefined || conf._meta?.disable === true) continue;
       const key = conf[keyField];
       if (typeof key !== 'string') continue;
       const keys = byPlugin.get(plugin) ?? new Map<string, ConsumerMatch>();
-      if (!keys.has(key)) keys.set(key, match(holder, conf));
+      if (sharesConsumerKeys === true || !keys.has(key)) keys.set(key, match(holder, conf));
       byPlugin.set(plugin, keys);
     }
   }

@@ -1,4 +1,4 @@
-import type { ResourceKind, ResourceTypes } from '@polygate/model';
+import type { PluginConf, ResourceKind, ResourceTypes } from '@polygate/model';
 import type { ConfigItem, ConfigUpdate } from './config-item.ts';
 
 /** Ids that came, changed or went, by kind. */
@@ -88,4 +88,19 @@ export class ItemStore {
 /** Defaults filled in may differ between two validations of one version, so the index is not enough. */
 function isSame(a: ConfigItem, b: ConfigItem): boolean {
   return a.modifiedIndex === b.modifiedIndex && JSON.stringify(a.value) === JSON.stringify(b.value);
+}
+
+/** The route's own, or else that of its plugin config or of its service. */
+export function confOnRoute(
+  items: ItemStore,
+  routeId: string,
+  plugin: string,
+): PluginConf | undefined {
+  const route = items.get('routes', routeId)?.value;
+  const holders = [
+    route,
+    items.get('plugin_configs', route?.plugin_config_id)?.value,
+    items.get('services', route?.service_id)?.value,
+  ];
+  return holders.map((holder) => holder?.plugins?.[plugin]).find((conf) => conf !== undefined);
 }

@@ -1,5 +1,6 @@
 import type { PluginConf, PluginConfs, ResourceKind } from '@polygate/model';
 import type {
+  ErrorLog,
   GatewayNode,
   Logger,
   Plugin,
@@ -18,11 +19,19 @@ export type SharedEnvironment = Pick<
 > & {
   readonly logFor: (plugin: string) => Logger;
   readonly node: GatewayNode;
+  /** Undefined: no plugin works beside requests. */
+  readonly errorLog?: ErrorLog;
 };
 
 /** What the environment has besides, of the snapshot that is built. */
 export type BuildEnvironment = SharedEnvironment &
-  Pick<PluginEnvironment, 'compileUpstream' | 'findProto'>;
+  Pick<
+    PluginEnvironment,
+    'compileUpstream' | 'findProto' | 'findUpstreamResource' | 'costDecorationsOf'
+  > & {
+    /** A plugin's conf of a route, its plugin config or its service. */
+    readonly confOnRoute: (routeId: string, plugin: string) => PluginConf | undefined;
+  };
 
 /** A plugin's conf, with the object it stands in. */
 export interface PlacedConf {
@@ -70,6 +79,7 @@ export class PreparedPlugins {
   #outdated: PreparedPlugin[] = [];
   #plugins: ReadonlyMap<string, Plugin> = new Map();
   #publicApis: readonly PublicApi[] = [];
+  #endBackground: readonly (() => void)[] = [];
   #attr: Readonly<Record<string, Readonly<Record<string, unknown>>>> = {};
 
   constructor(
@@ -96,9 +106,20 @@ export class PreparedPlugins {
           metadata: () => this.#metadataOf(name),
           settings: this.#environment.settings,
           node: this.#environment.node,
+          confOf: (routeId) => this.#environment.confOnRoute(routeId, name),
+          sharedCache: this.#environment.sharedCache,
         }) ?? [],
     );
+    for (const end of this.#endBackground) end();
+    this.#endBackground = [...plugins].flatMap(([name, plugin]) => this.#begin(name, plugin) ?? []);
     this.prepareAnew();
+  }
+
+  #begin(name: string, plugin: Plugin): (() => void) | undefined {
+    const { errorLog, logFor, metrics } = this.#environment;
+    if (errorLog === undefined) return undefined;
+    const metadata = (): Readonly<Record<string, unknown>> => this.#metadataOf(name);
+    return plugin.background?.({ metadata, errorLog, metrics, log: logFor(name) });
   }
 
   /** Everything is prepared again when next asked for. */

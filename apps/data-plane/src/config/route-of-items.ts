@@ -1,16 +1,27 @@
+import type { RouteResource, ServiceResource } from '@polygate/model';
 import type { ConsumerMatch } from '@polygate/plugin-sdk';
 import { makeChain } from '../pipeline/plugin-chain.ts';
 import type { PluginChain } from '../pipeline/plugin-chain.ts';
+import type { RouteCandidate } from '../routing/route-request.ts';
+import type { CompiledUpstream } from '../upstream/compiled-upstream.ts';
+import type { CompiledCertificates } from './compiled-certificates.ts';
 import type { CompiledRoute } from './config-snapshot.ts';
 import type { ConsumerLayers } from './consumer-index.ts';
 import { placeConfs } from './prepared-plugins.ts';
 import type { PlacedConf, PreparedPlugins } from './prepared-plugins.ts';
 
-export type RouteFacts = Omit<CompiledRoute, 'globalRulesFor' | 'chainFor' | 'consumerResource'>;
+export interface RouteFacts extends Omit<
+  CompiledRoute,
+  'globalRulesFor' | 'chainFor' | 'consumerResource' | 'upstream'
+> {
+  /** `late`: to be compiled when it is first asked for. */
+  readonly upstream: CompiledUpstream | 'late' | undefined;
+}
 
-/** What a route needs once a consumer is known. */
-export interface ConsumerSurroundings {
+/** What a route needs once it is asked. */
+export interface AskedSurroundings {
   readonly prepared: PreparedPlugins;
+  readonly certificates: Pick<CompiledCertificates, 'compileUpstream'>;
   readonly layersOf: (consumer: ConsumerMatch) => ConsumerLayers | undefined;
 }
 
@@ -26,14 +37,17 @@ export class RouteOfItems implements CompiledRoute {
   readonly labels: CompiledRoute['labels'];
   readonly failure: CompiledRoute['failure'];
   readonly chain: PluginChain;
-  readonly upstream: CompiledRoute['upstream'];
   readonly upstreamId: string | undefined;
   readonly timeoutsMs: CompiledRoute['timeoutsMs'];
   readonly enableWebsocket: boolean;
   readonly resource: CompiledRoute['resource'];
   readonly serviceResource: CompiledRoute['serviceResource'];
+  /** Its ways into the table: one alone without a list, for it is what most have. */
+  candidates: RouteCandidate<CompiledRoute> | readonly RouteCandidate<CompiledRoute>[] | undefined =
+    undefined;
   readonly #confs: ReadonlyMap<string, PlacedConf>;
-  readonly #around: ConsumerSurroundings;
+  readonly #around: AskedSurroundings;
+  #upstream: RouteFacts['upstream'];
   /** The global rules last asked for, and what is left of them. */
   #globalRules: PluginChain | undefined;
   #globalRulesLeft: PluginChain | undefined;
@@ -43,7 +57,7 @@ export class RouteOfItems implements CompiledRoute {
   constructor(
     facts: RouteFacts,
     confs: ReadonlyMap<string, PlacedConf>,
-    around: ConsumerSurroundings,
+    around: AskedSurroundings,
   ) {
     this.id = facts.id;
     this.name = facts.name;
@@ -52,7 +66,6 @@ export class RouteOfItems implements CompiledRoute {
     this.labels = facts.labels;
     this.failure = facts.failure;
     this.chain = facts.chain;
-    this.upstream = facts.upstream;
     this.upstreamId = facts.upstreamId;
     this.timeoutsMs = facts.timeoutsMs;
     this.enableWebsocket = facts.enableWebsocket;
@@ -60,6 +73,12 @@ export class RouteOfItems implements CompiledRoute {
     this.serviceResource = facts.serviceResource;
     this.#confs = confs;
     this.#around = around;
+    this.#upstream = facts.upstream;
+  }
+
+  get upstream(): CompiledUpstream | undefined {
+    if (this.#upstream === 'late') this.#upstream = this.#compileUpstream();
+    return this.#upstream;
   }
 
   /** A plugin with `run_policy` `prefer_route` leaves the field to the route's own. */
@@ -85,6 +104,13 @@ export class RouteOfItems implements CompiledRoute {
     return chain;
   }
 
+  #compileUpstream(): CompiledUpstream {
+    const own = (this.resource as Partial<RouteResource>).upstream;
+    const { upstream = {} } = (this.serviceResource ?? {}) as Partial<ServiceResource>;
+    const key = own === undefined ? `services/${this.serviceId ?? ''}` : `routes/${this.id}`;
+    return this.#around.certificates.compileUpstream(own ?? upstream, undefined, key);
+  }
+
   #chainForConsumer(consumer: ConsumerMatch): PluginChain | undefined {
     const { layersOf, prepared } = this.#around;
     const layers = layersOf(consumer);
@@ -97,6 +123,15 @@ export class RouteOfItems implements CompiledRoute {
     const plugins = prepared.all(confs);
     return makeChain(plugins, new Set(plugins.filter(({ name }) => !routeConfs.has(name))));
   }
+}
+
+/** Of a route that is switched off there are none. */
+export function candidatesIn(
+  route: RouteOfItems | undefined,
+): readonly RouteCandidate<CompiledRoute>[] {
+  const candidates = route?.candidates;
+  if (candidates === undefined) return [];
+  return 'target' in candidates ? [candidates] : candidates;
 }
 
 function withoutPreferringRoute(globalRules: PluginChain, route: PluginChain): PluginChain {

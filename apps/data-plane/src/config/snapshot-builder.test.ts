@@ -129,6 +129,26 @@ describe('SnapshotBuilder', () => {
     expect(built.failures).toMatchObject([{ id: 'a', keepsOlderVersion: false }]);
   });
 
+  test('a route has one upstream for all its requests, its own or that of its service', () => {
+    const other = { type: 'roundrobin', nodes: { '127.0.0.1:81': 1 } };
+    const of = (built: ReturnType<typeof build>, path: string) => {
+      const found = matched(built, path)?.upstream;
+      expect(matched(built, path)?.upstream).toBe(found);
+      return found?.nodes.map(({ label }) => label);
+    };
+    const built = build({
+      puts: [
+        item('services', 's', { upstream: other }),
+        route('own', { service_id: 's' }),
+        item('routes', 'served', { uri: '/served', service_id: 's' }),
+        item('routes', 'none', { uri: '/none' }),
+      ],
+    });
+    expect(of(built, '/own')).toEqual(['127.0.0.1:80']);
+    expect(of(built, '/served')).toEqual(['127.0.0.1:81']);
+    expect(of(built, '/none')).toBeUndefined();
+  });
+
   test('an older snapshot stays as it was', () => {
     const before = build({ puts: [route('a', tracked('one'))] });
     const after = build({ deletes: [{ kind: 'routes', id: 'a' }] });

@@ -6,7 +6,6 @@ import { RouteTable } from '../routing/route-table.ts';
 import type { RouteChange, RouterMode } from '../routing/route-table.ts';
 import type { CompiledUpstream, UpstreamSurroundings } from '../upstream/compiled-upstream.ts';
 import { compileRoute } from './compile-route.ts';
-import type { RouteEntry } from './compile-route.ts';
 import {
   CompiledCertificates,
   showsCertificate,
@@ -17,10 +16,13 @@ import type { ConfigUpdate } from './config-item.ts';
 import type { CompiledRoute, ConfigSnapshot, ConsumerIndex } from './config-snapshot.ts';
 import { buildConsumerIndex } from './consumer-index.ts';
 import type { ConsumerLayers } from './consumer-index.ts';
-import { ItemStore } from './item-store.ts';
+import { groupDecorations, type CostDecorations } from './cost-decorations.ts';
+import { confOnRoute, ItemStore } from './item-store.ts';
 import type { ChangedIds } from './item-store.ts';
 import { PreparedPlugins } from './prepared-plugins.ts';
 import type { PlacedConf, SharedEnvironment } from './prepared-plugins.ts';
+import { candidatesIn } from './route-of-items.ts';
+import type { RouteOfItems } from './route-of-items.ts';
 
 export interface SnapshotBuilderOptions {
   readonly routerMode: RouterMode;
@@ -51,7 +53,7 @@ export interface CompileFailure {
 export interface SnapshotParts {
   readonly items: ItemStore;
   readonly table: RouteTable<CompiledRoute>;
-  readonly routes: ReadonlyMap<string, RouteEntry>;
+  readonly routes: ReadonlyMap<string, RouteOfItems>;
   readonly routerMode: RouterMode;
   isLoaded(plugin: string): boolean;
   layersOf(consumer: ConsumerMatch): ConsumerLayers | undefined;
@@ -69,11 +71,12 @@ export class SnapshotBuilder {
   readonly #options: SnapshotBuilderOptions;
   readonly #items = new ItemStore();
   readonly #prepared: PreparedPlugins;
-  readonly #routes = new Map<string, RouteEntry>();
+  readonly #routes = new Map<string, RouteOfItems>();
   readonly #failures = new Map<string, CompileFailure>();
   readonly #certificates: CompiledCertificates;
   #table: RouteTable<CompiledRoute> = RouteTable.empty();
   #upstreams: ReadonlyMap<string, CompiledUpstream> = new Map();
+  #decorations: CostDecorations = new Map();
   #globalRules: PluginChain = makeChain([]);
   #consumers: ConsumerIndex;
   /** Of all matches ever handed out: a request may hold one of an older index. */
@@ -85,8 +88,12 @@ export class SnapshotBuilder {
     this.#prepared = new PreparedPlugins(
       {
         ...options.environment,
-        compileUpstream: (resource) => this.#certificates.compileUpstream(resource, undefined),
+        compileUpstream: (resource, options) =>
+          this.#certificates.compileUpstream(resource, undefined, undefined, options),
         findProto: (id) => this.#items.get('protos', id)?.value,
+        findUpstreamResource: (id) => this.#items.get('upstreams', id)?.value,
+        confOnRoute: (routeId, plugin) => confOnRoute(this.#items, routeId, plugin),
+        costDecorationsOf: (serviceId) => this.#decorations.get(serviceId) ?? [],
       },
       (plugin) => this.#items.get('plugin_metadata', plugin)?.value ?? {},
     );
@@ -112,6 +119,9 @@ export class SnapshotBuilder {
     if (plugins !== undefined) this.#prepared.select(plugins, update.plugins?.attr ?? {});
     else if (anew) this.#prepared.prepareAnew();
 
+    if (changed.has('graphql_cost_decorations')) {
+      this.#decorations = groupDecorations(this.#items.all('graphql_cost_decorations'));
+    }
     if (anew || changed.has('global_rules')) this.#updateGlobalRules();
     if (anew || CONSUMER_KINDS.some((kind) => changed.has(kind))) {
       this.#consumers = buildConsumerIndex(this.#items, this.#prepared.definitions, this.#layers);
@@ -240,12 +250,12 @@ export class SnapshotBuilder {
     for (const id of ids) {
       const item = this.#items.get('routes', id);
       const former = this.#routes.get(id);
-      let entry: RouteEntry | undefined;
+      let route: RouteOfItems | undefined;
       if (item === undefined) this.#failures.delete(`routes/${id}`);
-      else entry = this.#attempt('routes', id, former, () => compileRoute(item, around));
-      if (entry === undefined) this.#routes.delete(id);
-      else this.#routes.set(id, entry);
-      changes.push({ before: former?.candidates ?? [], after: entry?.candidates ?? [] });
+      else route = this.#attempt('routes', id, former, () => compileRoute(item, around));
+      if (route === undefined) this.#routes.delete(id);
+      else this.#routes.set(id, route);
+      changes.push({ before: candidatesIn(former), after: candidatesIn(route) });
     }
     this.#table = this.#table.with(changes);
   }
@@ -254,7 +264,7 @@ export class SnapshotBuilder {
   #inUse(): ReadonlySet<PreparedPlugin> {
     const inUse = new Set(this.#globalRules.plugins);
     for (const { id } of this.#failures.values()) {
-      for (const plugin of this.#routes.get(id)?.compiled.chain.plugins ?? []) inUse.add(plugin);
+      for (const plugin of this.#routes.get(id)?.chain.plugins ?? []) inUse.add(plugin);
     }
     return inUse;
   }

@@ -168,7 +168,9 @@ test('the schemas are those of the kinds and of the enabled plugins', async () =
     schema: { properties: { _meta: { type: 'object' } } },
     consumer_schema: { type: 'object' },
   });
-  expect(body['stream_plugins']).toEqual({});
+  expect(body['stream_plugins']).toMatchObject({
+    'mqtt-proxy': { priority: 1000, schema: { properties: { _meta: { type: 'object' } } } },
+  });
 });
 
 test('garbage is collected on demand', async () => {
@@ -191,6 +193,21 @@ test('plugins are taken from the configuration file anew', async () => {
   expect((await ask('/v1/plugins/reload', { method: 'PUT' })).status).toBe(503);
   expect(await names()).toEqual(['echo']);
   expect(lines.join('')).toContain('plugins reloaded');
+});
+
+test('a reload is done when the workers have it, and keeps attributes that the file lost', async () => {
+  const file = join(gateway.folder, 'config.yaml');
+  const listed = 'plugins: [public-api, prometheus]\n';
+  await gateway.put('/routes/m', { uri: '/metrics', plugins: { 'public-api': {} } });
+  const reload = (): Promise<Reply> => ask('/v1/plugins/reload', { method: 'PUT' });
+  await writeFile(file, listed);
+  await reload();
+  expect((await gateway.get('/metrics')).status).toBe(404);
+  // what the gateway was started with says that there is no server of its own for metrics
+  await writeFile(file, `${listed}plugin_attr: { prometheus: { export_uri: /metrics } }\n`);
+  await reload();
+  expect((await gateway.get('/metrics')).status).toBe(200);
+  await gateway.remove('/routes/m');
 });
 
 test('a list of nothing is the empty table of Lua', async () => {

@@ -64,7 +64,8 @@ async function replyTo(request: IncomingMessage, view: ControlView): Promise<Loc
   const target = parseRequestTarget(request.url ?? '');
   if (target === undefined) return { status: 400 };
   const { method = '', headers } = request;
-  const reply = await dispatch({ method, path: target.path, accept: headers.accept }, view);
+  const { path, query } = target;
+  const reply = await dispatch({ method, path, query, accept: headers.accept }, view);
   const isJson = typeof reply.body === 'object' && !(reply.body instanceof Uint8Array);
   return isJson ? { ...reply, headers: { 'Content-Type': 'application/json' } } : reply;
 }

@@ -1,4 +1,5 @@
-import type { PluginDefinition } from '@polygate/plugin-sdk';
+import type { StreamPlugin } from '@polygate/model';
+import type { ControlApiEndpoint, PluginDefinition } from '@polygate/plugin-sdk';
 import type { ConfigItem } from '../config/config-item.ts';
 import type { ServiceSource } from '../discovery/service-source.ts';
 import type { RunnersReport } from '../runner/runners-report.ts';
@@ -10,14 +11,23 @@ export interface ControlView {
   items(): readonly ConfigItem[];
   /** The enabled plugins, by priority. */
   plugins(): readonly PluginDefinition[];
+  /** Their names, in the order of the list that enables them. */
+  listed(): readonly string[];
+  /** What stream routes may have, by priority. */
+  streamPlugins(): readonly StreamPlugin[];
+  /** Those that enabled plugins bring. Rejects when their code cannot be loaded. */
+  pluginEndpoints(): Promise<readonly ControlApiEndpoint[]>;
   /** Where the items come from. */
   readonly source: ConfigSource;
   /** Nodes that the health checks of this object know of; none before it was first used. */
   checkedNodes(item: ConfigItem): readonly CheckedNode[];
   /** A configured registry. */
   registry(type: string): Pick<ServiceSource, 'dump' | 'showDumpFile'> | undefined;
-  /** Reads the lists of the configuration file anew. Throws when it cannot be read. */
-  reloadPlugins(): void;
+  /**
+   * Reads the lists of the configuration file anew; resolves when the workers have them, or are late.
+   * Rejects when it cannot be read.
+   */
+  reloadPlugins(): Promise<void>;
   /** Of the main thread; the workers' heaps are not touched. */
   collectGarbage(): Promise<void>;
   serverInfo(): ServerInfo;
@@ -38,6 +48,6 @@ export interface ServerInfo {
   readonly boot_time: number;
   readonly etcd_version: string;
   readonly hostname: string;
-  readonly id: string;
+  readonly id: string | number;
   readonly version: string;
 }

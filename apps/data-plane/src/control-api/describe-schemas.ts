@@ -5,7 +5,7 @@ import {
   resourceSchema,
   withPluginMeta,
 } from '@polygate/model';
-import type { ResourceKind } from '@polygate/model';
+import type { ResourceKind, StreamPlugin } from '@polygate/model';
 import type { PluginDefinition } from '@polygate/plugin-sdk';
 
 /** Kinds that have no schema in apisix/schema_def.lua, but one by plugin or manager. */
@@ -24,8 +24,11 @@ const PLUGIN_LIST_SCHEMA = {
   },
 } as const;
 
-/** `GET /v1/schema`, in the shape of `_M.schema` in apisix/control/v1.lua. No stream plugins here. */
-export function describeSchemas(plugins: readonly PluginDefinition[]): object {
+/** `GET /v1/schema`, in the shape of `_M.schema` in apisix/control/v1.lua. */
+export function describeSchemas(
+  plugins: readonly PluginDefinition[],
+  streamPlugins: readonly StreamPlugin[],
+): object {
   const kinds = RESOURCE_KINDS.filter((kind) => !NOT_SHOWN.includes(kind)).map((kind) => [
     RESOURCE_SINGULAR[kind].replaceAll(' ', '_'),
     resourceSchema(kind),
@@ -37,12 +40,18 @@ export function describeSchemas(plugins: readonly PluginDefinition[]): object {
       upstream_hash_header_schema: CHASH_KEY_SCHEMAS.header,
       upstream_hash_vars_schema: CHASH_KEY_SCHEMAS.vars,
     },
-    plugins: Object.fromEntries(plugins.map((plugin) => [plugin.name, describe(plugin)])) as object,
-    stream_plugins: {},
+    plugins: byName(plugins),
+    stream_plugins: byName(streamPlugins),
   };
 }
 
-function describe(plugin: PluginDefinition): object {
+type Described = StreamPlugin & Pick<PluginDefinition, 'scope'>;
+
+function byName(plugins: readonly Described[]): object {
+  return Object.fromEntries(plugins.map((plugin) => [plugin.name, describe(plugin)]));
+}
+
+function describe(plugin: Described): object {
   return {
     version: plugin.version,
     priority: plugin.priority,

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import type { PluginDefinition } from '@polygate/plugin-sdk';
+import type { ControlApiRequest, PluginDefinition } from '@polygate/plugin-sdk';
 import type { ConfigItem } from '../config/config-item.ts';
 import type { ControlView } from './control-view.ts';
 import { dispatch } from './endpoints.ts';
@@ -18,9 +18,12 @@ function viewOf(parts: Partial<ControlView> = {}): ControlView {
   return {
     items: () => [],
     plugins: () => [],
+    listed: () => [],
+    streamPlugins: () => [],
+    pluginEndpoints: () => Promise.resolve([]),
     source: { keyPrefix: '', hasCreatedIndex: false },
     checkedNodes: () => [],
-    reloadPlugins: () => undefined,
+    reloadPlugins: () => Promise.resolve(),
     collectGarbage: () => Promise.resolve(),
     registry: () => undefined,
     runners: () => Promise.resolve([]),
@@ -38,6 +41,40 @@ test('server_info is there while the plugin server-info is on', async () => {
   expect(await get('/v1/server_info', { plugins })).toEqual({ status: 200, body: info });
   expect(await get('/v1/schema', { plugins })).toMatchObject({
     body: { plugins: { 'server-info': { scope: 'global', version: 0.1 } } },
+  });
+});
+
+test('a plugin has endpoints of its own, beside those of the Control API', async () => {
+  const pluginEndpoints = () =>
+    Promise.resolve([
+      {
+        methods: ['GET'],
+        path: '/v1/plugin/p/q',
+        handle: ({ query }: ControlApiRequest) => ({ status: 200, body: { query } }),
+      },
+    ]);
+  const ask = (method: string, path: string) =>
+    dispatch({ method, path, query: 'a=1', accept: undefined }, viewOf({ pluginEndpoints }));
+  expect(await ask('GET', '/v1/plugin/p/q')).toEqual({
+    status: 200,
+    body: { query: [{ name: 'a', value: '1' }] },
+  });
+  expect(await ask('POST', '/v1/plugin/p/q')).toEqual({ status: 404 });
+  expect(await ask('GET', '/v1/plugin/p')).toEqual({ status: 404 });
+});
+
+test('metadata of enabled plugins come in the order of the list that enables them', async () => {
+  const metadata = (id: string): ConfigItem => ({
+    kind: 'plugin_metadata',
+    id,
+    value: {},
+    createdIndex: 1,
+    modifiedIndex: 1,
+  });
+  const items = () => ['a', 'off', 'b'].map(metadata);
+  expect(await get('/v1/plugin_metadatas', { items, listed: () => ['b', 'none', 'a'] })).toEqual({
+    status: 200,
+    body: [{ id: 'b' }, { id: 'a' }],
   });
 });
 

@@ -1,6 +1,7 @@
 import type { ResourceKind } from '@polygate/model';
 import type { LocalReply } from '@polygate/plugin-sdk';
 import type { ConfigItem } from '../config/config-item.ts';
+import { parseQuery } from '../request/query.ts';
 import type { ControlView } from './control-view.ts';
 import { describeSchemas } from './describe-schemas.ts';
 import { healthOfAll, healthOfOne } from './health-checks.ts';
@@ -12,6 +13,8 @@ export interface ControlRequest {
   readonly method: string;
   /** Decoded, without query. */
   readonly path: string;
+  /** As it came, without `?`. */
+  readonly query?: string;
   /** The Accept header. */
   readonly accept: string | undefined;
 }
@@ -35,7 +38,10 @@ const ENDPOINTS: readonly Endpoint[] = [
   {
     method: 'GET',
     path: '/v1/schema',
-    answer: (view) => ({ status: 200, body: describeSchemas(view.plugins()) }),
+    answer: (view) => ({
+      status: 200,
+      body: describeSchemas(view.plugins(), view.streamPlugins()),
+    }),
   },
   {
     method: 'GET',
@@ -91,8 +97,18 @@ export function dispatch(
   const endpoint = ENDPOINTS.find(
     ({ method, path }) => method === request.method && matches(path, request.path),
   );
-  if (endpoint === undefined) return NOT_FOUND;
+  if (endpoint === undefined) return askPlugins(request, view);
   return endpoint.answer(view, request.path.split('/').slice(2), request);
+}
+
+async function askPlugins(
+  { method, path, query = '' }: ControlRequest,
+  view: ControlView,
+): Promise<LocalReply> {
+  const endpoint = (await view.pluginEndpoints()).find(
+    (one) => one.path === path && one.methods.includes(method),
+  );
+  return endpoint?.handle({ method, path, query: parseQuery(query) }) ?? NOT_FOUND;
 }
 
 function matches(pattern: string, path: string): boolean {
@@ -123,10 +139,10 @@ function listAndOne(kind: ResourceKind, singular: string): readonly Endpoint[] {
   ];
 }
 
-/** Those of enabled plugins. */
+/** Those of enabled plugins, in the order of the list that enables them. */
 function allMetadata(view: ControlView): LocalReply {
-  const enabled = new Set(view.plugins().map(({ name }) => name));
-  const shown = itemsOf(view, 'plugin_metadata').filter(({ id }) => enabled.has(id));
+  const byName = new Map(itemsOf(view, 'plugin_metadata').map((item) => [item.id, item]));
+  const shown = view.listed().flatMap((name) => byName.get(name) ?? []);
   return { status: 200, body: jsonList(shown.map(withId)) };
 }
 
@@ -144,9 +160,9 @@ function discovery(view: ControlView, type: string, what: string | undefined): L
   return dump === undefined ? NOT_FOUND : { status: 200, body: dump };
 }
 
-function reloadPlugins(view: ControlView): LocalReply {
+async function reloadPlugins(view: ControlView): Promise<LocalReply> {
   try {
-    view.reloadPlugins();
+    await view.reloadPlugins();
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);
     return { status: 503, body: { error_msg: `failed to reload plugins: ${reason}` } };

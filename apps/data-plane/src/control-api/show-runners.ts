@@ -1,4 +1,4 @@
-import { RunnerState } from '@polygate/rpc';
+import { showLogLine, showPluginCalls, showRestart, stateName } from '@polygate/rpc';
 import type { RunnersReport } from '../runner/runners-report.ts';
 
 type Managers = RunnersReport['managers'];
@@ -33,7 +33,7 @@ export function showRunners(reports: readonly RunnersReport[]): object {
 function showRunner(runner: Runner): object {
   return {
     name: runner.name,
-    state: stateName(runner.state),
+    state: shownState(runner.state),
     generation: runner.generation,
     plugins: runner.plugins,
     calls_in_flight: runner.callsInFlight,
@@ -43,7 +43,7 @@ function showRunner(runner: Runner): object {
     instances: runner.instances.map((instance) => ({
       index: instance.index,
       generation: instance.generation,
-      state: stateName(instance.state),
+      state: shownState(instance.state),
       ...(instance.pid !== 0 && { pid: instance.pid }),
       restarts: instance.restarts,
       calls: instance.calls,
@@ -51,34 +51,13 @@ function showRunner(runner: Runner): object {
       ready_since_ms: instance.readySinceMs,
       ...(instance.lastError !== '' && { last_error: instance.lastError }),
     })),
-    recent_restarts: runner.recentRestarts.map(({ atMs, index, generation, reason }) => ({
-      at_ms: atMs,
-      index,
-      generation,
-      reason,
-    })),
-    plugin_calls: runner.pluginCalls.map(({ plugin, calls, failures, p50Us, p99Us }) => ({
-      plugin,
-      calls,
-      failures,
-      p50_us: p50Us,
-      p99_us: p99Us,
-    })),
-    last_lines: runner.lastLines.map(({ atMs, index, isError, text, traceId }) => ({
-      at_ms: atMs,
-      index,
-      stream: isError ? 'stderr' : 'stdout',
-      text,
-      ...(traceId !== '' && { trace_id: traceId }),
-    })),
+    recent_restarts: runner.recentRestarts.map(showRestart),
+    plugin_calls: runner.pluginCalls.map(showPluginCalls),
+    last_lines: runner.lastLines.map(showLogLine),
   };
 }
 
-const STATE_NAMES: ReadonlyMap<number, string> = new Map(
-  Object.entries(RunnerState).map(([name, state]) => [state, name.toLowerCase()]),
-);
-
-/** As `backing_off`; that of a newer manager by its number. */
-function stateName(state: number): string {
-  return STATE_NAMES.get(state) ?? `state ${state}`;
+/** That of a newer manager by its number. */
+function shownState(state: number): string {
+  return stateName(state) ?? `state ${state}`;
 }

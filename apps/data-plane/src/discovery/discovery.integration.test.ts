@@ -1,9 +1,11 @@
 import { afterEach, expect, test } from 'vitest';
+import { TestNameServer } from '../dns/name-server.harness.ts';
 import { eventually, request, runGateway, startUpstream } from '../gateway.harness.ts';
 import type { RunningGateway, TestUpstream } from '../gateway.harness.ts';
-import { endpoints, TestCluster } from './cluster.harness.ts';
-import { ConsulTestServer } from './consul-server.harness.ts';
-import { TestNameServer } from './name-server.harness.ts';
+import { endpoints, TestCluster } from './kubernetes/cluster.harness.ts';
+import { ConsulTestServer } from './consul/consul-server.harness.ts';
+import { EurekaTestServer } from './eureka/eureka-server.harness.ts';
+import { NacosTestServer } from './nacos/nacos-server.harness.ts';
 
 const cleanups: (() => unknown)[] = [];
 afterEach(async () => {
@@ -120,4 +122,55 @@ test('nodes of a registry are checked, and forgotten with it', async () => {
   await eventually(async () => !(await checked()).includes(String(ill.port)));
   cluster.remove('ns', 'web');
   await eventually(async () => (await gateway.get('/')).status === 503);
+});
+
+test('Nacos is asked for what the configuration names, before anybody asks the gateway', async () => {
+  const nacos = await new NacosTestServer().start();
+  cleanups.push(() => nacos.stop());
+  nacos.password = 'n@cos';
+  const [one, two] = [await startNode('one'), await startNode('two')];
+  nacos.set('web', [{ ip: '127.0.0.1', port: one.port }]);
+  nacos.set('web', [{ ip: '127.0.0.1', port: two.port, weight: 3 }], 'ns/g');
+  const gateway = await startGateway(`{nacos: {host: ["${nacos.host}"], fetch_interval: 1}}`, 2);
+  await gateway.put('/upstreams/1', {
+    ...{ type: 'roundrobin', service_name: 'web', discovery_type: 'nacos' },
+    discovery_args: { namespace_id: 'ns', group_name: 'g' },
+  });
+  const services = async (): Promise<unknown> => {
+    const [status, text] = await control(gateway, '/v1/discovery/nacos/dump');
+    expect(status).toBe(200);
+    return (JSON.parse(text) as { services: unknown }).services;
+  };
+  const wanted = {
+    'default/ns/g/web': { nodes: [{ host: '127.0.0.1', port: two.port, weight: 3 }] },
+  };
+  await eventually(async () => JSON.stringify(await services()) === JSON.stringify(wanted));
+  await gateway.put('/routes/1', route('nacos', 'web'));
+  await gateway.put('/routes/2', { uri: '/two', upstream_id: '1' });
+  expect((await gateway.get('/')).text).toBe('one');
+  expect((await gateway.get('/two')).text).toBe('two');
+  nacos.set('web', []);
+  await eventually(async () => (await gateway.get('/')).status === 503);
+});
+
+test('requests go to the nodes that Eureka has, under their names where they have some', async () => {
+  const eureka = await new EurekaTestServer().start();
+  cleanups.push(() => eureka.stop());
+  const node = await startUpstream((request, response) => void response.end(request.headers.host));
+  cleanups.push(() => node.close());
+  const port = Number(node.node.split(':')[1]);
+  eureka.set('WEB', { ipAddr: 'localhost', port });
+  const host = `http://127.0.0.1:${eureka.port}`;
+  const gateway = await startGateway(
+    `{eureka: {host: ["${host}"], prefix: /eureka/, fetch_interval: 1, weight: 80}}`,
+  );
+  await gateway.put('/routes/1', route('eureka', 'WEB', { pass_host: 'node' }));
+  expect((await gateway.get('/')).text).toBe(`localhost:${port}`);
+  await eureka.stop();
+  expect((await gateway.get('/')).status).toBe(200);
+  const [, dump] = await control(gateway, '/v1/discovery/eureka/dump');
+  expect(JSON.parse(dump)).toEqual({
+    config: { host: [host], prefix: '/eureka/', fetch_interval: 1, weight: 80 },
+    services: { WEB: [{ host: 'localhost', port, weight: 80 }] },
+  });
 });

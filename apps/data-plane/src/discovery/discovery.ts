@@ -1,13 +1,17 @@
 import type { DiscoveryConfig } from '@polygate/chassis';
 import type { UpstreamResource } from '@polygate/model';
+import type { ConfigUpdate } from '../config/config-item.ts';
 import { unknownService } from '../upstream/discovered-upstream.ts';
 import type { ServiceAnswer } from '../upstream/discovered-upstream.ts';
-import { ConsulKvSource } from './consul-kv-source.ts';
-import { ConsulSource } from './consul-source.ts';
-import { serviceKey } from './discovery-messages.ts';
+import { ConfiguredServices } from './configured-services.ts';
+import { openConsulKv } from './consul/consul-kv-source.ts';
+import { openConsul } from './consul/consul-source.ts';
+import { serviceKey, serviceOf } from './discovery-messages.ts';
 import type { ServiceChange, ServiceName, ServiceWishes } from './discovery-messages.ts';
-import { DnsSource } from './dns-source.ts';
-import { KubernetesSource } from './kubernetes-source.ts';
+import { DnsSource } from './dns/dns-source.ts';
+import { EurekaSource } from './eureka/eureka-source.ts';
+import { KubernetesSource } from './kubernetes/kubernetes-source.ts';
+import { NacosSource } from './nacos/nacos-source.ts';
 import { checkedAnswer } from './service-source.ts';
 import type { RegistryLog, ServiceSource, SourceEvents } from './service-source.ts';
 
@@ -15,7 +19,7 @@ export interface DiscoveryOptions {
   readonly config: DiscoveryConfig;
   /** Whether names may have AAAA records. */
   readonly ipv6: boolean;
-  /** PEM, for clusters that are verified; undefined: the system's. */
+  /** PEM, for servers that are verified; undefined: the system's. */
   readonly authorities: readonly string[] | undefined;
   readonly variables: Readonly<Record<string, string | undefined>>;
   readonly log: RegistryLog;
@@ -36,26 +40,37 @@ interface Wish {
 export class Discovery {
   readonly #sources = new Map<string, ServiceSource>();
   readonly #wishes = new Map<string, Wish>();
+  readonly #configured = new ConfiguredServices();
   #post: (change: ServiceChange) => void = () => undefined;
 
   constructor(options: DiscoveryOptions) {
-    const { dns, consul, consulKv, kubernetes } = options.config;
+    const { dns, consul, consulKv, kubernetes, nacos, eureka } = options.config;
     const add = (type: string, make: (events: SourceEvents) => ServiceSource): void => {
       this.#sources.set(type, make({ onChange: (name) => this.#changed(type, name) }));
     };
     if (dns !== undefined) add('dns', (events) => new DnsSource(dns, options, events));
-    if (consul !== undefined) add('consul', (events) => new ConsulSource(consul, options, events));
+    if (consul !== undefined) add('consul', (events) => openConsul(consul, options, events));
     if (consulKv !== undefined) {
-      add('consul_kv', (events) => new ConsulKvSource(consulKv, options, events));
+      add('consul_kv', (events) => openConsulKv(consulKv, options, events));
     }
     if (kubernetes !== undefined) {
       add('kubernetes', (events) => new KubernetesSource(kubernetes, options, events));
     }
+    if (nacos !== undefined) add('nacos', (events) => new NacosSource(nacos, options, events));
+    if (eureka !== undefined) add('eureka', (events) => new EurekaSource(eureka, options, events));
   }
 
   /** Where changes go to: all workers, and whoever checks nodes. */
   connect(post: (change: ServiceChange) => void): void {
     this.#post = post;
+  }
+
+  /** The configuration has changed: some registries are asked for all services that it names. */
+  apply(update: ConfigUpdate): void {
+    const asked = [...this.#sources].filter(([, source]) => source.expect !== undefined);
+    if (asked.length === 0) return;
+    this.#configured.apply(update);
+    for (const [type, source] of asked) source.expect?.(this.#configured.of(type));
   }
 
   receive(workerId: number, { wanted, unwanted }: ServiceWishes): void {
@@ -70,9 +85,8 @@ export class Discovery {
 
   /** The same with the nodes that are known, where it names a service. */
   withNodes(resource: UpstreamResource): UpstreamResource {
-    const { service_name: name, discovery_type: type = '' } = resource;
-    if (name === undefined) return resource;
-    const answer = this.#find({ type, name });
+    if (resource.service_name === undefined) return resource;
+    const answer = this.#find(serviceOf(resource));
     return { ...resource, nodes: answer !== undefined && 'nodes' in answer ? answer.nodes : [] };
   }
 
@@ -96,7 +110,7 @@ export class Discovery {
     if (wish === undefined) {
       wish = { service, workers: new Set(), told: undefined };
       this.#wishes.set(key, wish);
-      this.#sources.get(service.type)?.want?.(service.name);
+      this.#sources.get(service.type)?.want?.(service.name, service.place);
     }
     wish.workers.add(workerId);
     wish.told = undefined;
@@ -108,7 +122,7 @@ export class Discovery {
     const wish = this.#wishes.get(key);
     if (wish?.workers.delete(workerId) !== true || wish.workers.size > 0) return;
     this.#wishes.delete(key);
-    this.#sources.get(service.type)?.unwant?.(service.name);
+    this.#sources.get(service.type)?.unwant?.(service.name, service.place);
   }
 
   #changed(type: string, name: string | undefined): void {
@@ -130,10 +144,10 @@ export class Discovery {
     this.#post({ ...wish.service, answer });
   }
 
-  #find({ type, name }: ServiceName): ServiceAnswer | undefined {
+  #find({ type, name, place }: ServiceName): ServiceAnswer | undefined {
     const source = this.#sources.get(type);
     if (source === undefined) return unknownService(type).answer;
-    const answer = source.find(name);
+    const answer = source.find(name, place);
     return answer && checkedAnswer(answer);
   }
 }

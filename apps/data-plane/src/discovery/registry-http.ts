@@ -8,9 +8,11 @@ const BODY_BYTES_MAX = 64 * 1024 * 1024;
 const LINE_BYTES_MAX = 16 * 1024 * 1024;
 
 export interface RegistryServer {
-  /** `http://host:port` */
-  readonly origin: string;
+  /** `http://host:port`, and the path before all paths if there is one. */
+  readonly base: string;
   readonly connectTimeoutMs: number;
+  /** Left out: as long as an answer may take. */
+  readonly sendTimeoutMs?: number;
   /** Whether it must show a certificate for its name from a trusted authority. */
   readonly verify?: boolean;
   /** PEM; undefined: the system's. */
@@ -24,6 +26,7 @@ export interface RegistryAnswer {
 }
 
 export interface RegistryCall {
+  readonly method?: 'GET' | 'POST';
   /** With its query. */
   readonly path: string;
   readonly headers: Readonly<Record<string, string>>;
@@ -32,7 +35,7 @@ export interface RegistryCall {
   readonly signal: AbortSignal;
 }
 
-/** One server of a registry, asked by GET over connections that are kept. */
+/** One server of a registry, asked without bodies over connections that are kept. */
 export class RegistryClient {
   readonly #server: RegistryServer;
   readonly #agent: http.Agent;
@@ -40,7 +43,7 @@ export class RegistryClient {
   constructor(server: RegistryServer) {
     this.#server = server;
     const { verify = true, authorities } = server;
-    this.#agent = server.origin.startsWith('https:')
+    this.#agent = server.base.startsWith('https:')
       ? new https.Agent({
           keepAlive: true,
           rejectUnauthorized: verify,
@@ -54,7 +57,7 @@ export class RegistryClient {
   }
 
   /** Rejects when the server cannot be reached, is silent for too long, or says too much. */
-  async get(call: RegistryCall): Promise<RegistryAnswer> {
+  async ask(call: RegistryCall): Promise<RegistryAnswer> {
     const response = await this.#open(call);
     const chunks: Buffer[] = [];
     let bytes = 0;
@@ -68,7 +71,7 @@ export class RegistryClient {
     return { status: response.statusCode ?? 0, headers: response.headers, text };
   }
 
-  /** Reads lines until the server ends them, or `onLine` says it is enough. Rejects as `get`. */
+  /** Reads lines until the server ends them, or `onLine` says it is enough. Rejects as `ask`. */
   async lines(call: RegistryCall, onLine: (line: string) => boolean): Promise<RegistryAnswer> {
     const response = await this.#open(call);
     const status = response.statusCode ?? 0;
@@ -87,11 +90,12 @@ export class RegistryClient {
     return { status, headers: response.headers, text: rest };
   }
 
-  #open({ path, headers, readTimeoutMs, signal }: RegistryCall): Promise<http.IncomingMessage> {
-    const { origin, connectTimeoutMs } = this.#server;
+  #open(call: RegistryCall): Promise<http.IncomingMessage> {
+    const { method = 'GET', path, headers, readTimeoutMs, signal } = call;
+    const { base, connectTimeoutMs, sendTimeoutMs = readTimeoutMs } = this.#server;
     const { promise, resolve, reject } = Promise.withResolvers<http.IncomingMessage>();
-    const { request } = origin.startsWith('https:') ? https : http;
-    const sent = request(`${origin}${path}`, { agent: this.#agent, headers, signal });
+    const { request } = base.startsWith('https:') ? https : http;
+    const sent = request(`${base}${path}`, { method, agent: this.#agent, headers, signal });
     const stop = (what: string, limitMs: number): void =>
       void sent.destroy(new Error(`${what} took more than ${limitMs} ms`));
     const connecting = setTimeout(() => stop('connecting', connectTimeoutMs), connectTimeoutMs);
@@ -103,7 +107,11 @@ export class RegistryClient {
       const isTls = (socket as TLSSocket).encrypted === true;
       socket.once(isTls ? 'secureConnect' : 'connect', () => clearTimeout(connecting));
     });
-    sent.setTimeout(readTimeoutMs, () => stop('the answer', readTimeoutMs));
+    sent.setTimeout(sendTimeoutMs, () => {
+      if (sent.writableFinished) stop('the answer', readTimeoutMs);
+      else stop('sending', sendTimeoutMs);
+    });
+    sent.once('finish', () => sent.setTimeout(readTimeoutMs));
     // the last error of several is nobody's, and must not be unhandled
     sent.on('error', reject);
     sent.once('close', () => clearTimeout(connecting));

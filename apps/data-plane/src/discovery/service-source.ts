@@ -1,15 +1,18 @@
 import type { Logger } from '@polygate/chassis';
 import type { UpstreamNode } from '@polygate/model';
 import type { ServiceAnswer } from '../upstream/discovered-upstream.ts';
+import type { ServiceName, ServicePlace } from './discovery-messages.ts';
 
 /** A registry, as the main thread knows it. What it knows stays when the registry is lost. */
 export interface ServiceSource {
   /** Undefined: the registry has not answered yet. */
-  find(name: string): ServiceAnswer | undefined;
+  find(name: string, place?: ServicePlace): ServiceAnswer | undefined;
   /** Some worker needs the service now. */
-  want?(name: string): void;
+  want?(name: string, place?: ServicePlace): void;
   /** None does any more. */
-  unwant?(name: string): void;
+  unwant?(name: string, place?: ServicePlace): void;
+  /** All services of this registry that the configuration names, whether anybody needs them or not. */
+  expect?(services: readonly ServiceName[]): void;
   /** For `/v1/discovery/<type>/dump`; left out: there is no such endpoint. */
   dump?(): object;
   /** For `/v1/discovery/<type>/show_dump_file`. */

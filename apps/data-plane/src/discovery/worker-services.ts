@@ -1,7 +1,7 @@
 import type { UpstreamResource } from '@polygate/model';
 import { unknownService } from '../upstream/discovered-upstream.ts';
 import type { ServiceAnswer, ServiceNodes } from '../upstream/discovered-upstream.ts';
-import { serviceKey } from './discovery-messages.ts';
+import { serviceKey, serviceOf } from './discovery-messages.ts';
 import type { ServiceChange, ServiceName, ServiceWishes } from './discovery-messages.ts';
 
 /** Requests that come before the registry has answered wait so long, then they get a 503. */
@@ -23,9 +23,9 @@ export class WorkerServices {
   }
 
   /** Of a resource with a `service_name`. One object for all upstreams that name the service. */
-  of({ discovery_type: type, service_name: name = '' }: UpstreamResource): ServiceNodes {
-    if (type === undefined) return unknownService(type);
-    const service = { type, name };
+  of(resource: UpstreamResource): ServiceNodes {
+    if (resource.discovery_type === undefined) return unknownService(undefined);
+    const service = serviceOf(resource);
     const key = serviceKey(service);
     const known = this.#services.get(key)?.deref();
     if (known !== undefined) return known;

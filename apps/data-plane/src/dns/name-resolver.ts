@@ -1,8 +1,10 @@
-import type { SrvRecord } from 'node:dns';
-import { Resolver, lookup as systemLookup } from 'node:dns/promises';
-import { isIP, isIPv6 } from 'node:net';
+import { lookup as systemLookup } from 'node:dns/promises';
+import type { Resolver } from 'node:dns/promises';
+import { isIPv6 } from 'node:net';
 import type { LookupFunction } from 'node:net';
 import { NameError } from './name-error.ts';
+import { askInOrder, isDenial, openNameServers } from './name-servers.ts';
+import type { NameServersOptions, Resolved } from './name-servers.ts';
 import { SystemNames } from './system-names.ts';
 
 /** Least recently asked for names go first. */
@@ -15,24 +17,13 @@ const OTHER_TTL_MS = 10_000;
 const FAILURE_TTL_MS = 1000;
 /** So long an address serves after its TTL when nobody can be asked. */
 const STALE_MS_MAX = 300_000;
-const TRIES = 2;
 
-export interface NameResolverOptions {
-  /** Addresses, with or without a port; undefined: those of the system. */
-  readonly servers: readonly string[] | undefined;
+export interface NameResolverOptions extends NameServersOptions {
   /** In the place of what the records say. */
   readonly validMs: number | undefined;
-  /** Of one try. */
-  readonly timeoutMs: number;
   /** Ask for AAAA where a name has no A record. */
   readonly ipv6: boolean;
   readonly names?: SystemNames;
-}
-
-export interface Resolved<T> {
-  readonly records: readonly T[];
-  /** From now. */
-  readonly ttlMs: number;
 }
 
 interface KnownName {
@@ -57,30 +48,7 @@ export class NameResolver {
   constructor(options: NameResolverOptions) {
     this.#options = options;
     this.#names = options.names ?? new SystemNames();
-    this.#resolver = new Resolver({ timeout: options.timeoutMs, tries: TRIES });
-    if (options.servers !== undefined) this.#resolver.setServers(options.servers.map(bracketed));
-  }
-
-  /** All addresses; an address is its own. Rejects with a NameError. */
-  async resolve(name: string): Promise<readonly string[]> {
-    if (isIP(name) !== 0) return [name];
-    return addressesIn(await this.#find(name.toLowerCase()));
-  }
-
-  /**
-   * SRV records of the least priority that has a target. Rejects with a NameError. Targets are names:
-   * `resolve` them.
-   */
-  async resolveServices(name: string): Promise<Resolved<SrvRecord>> {
-    const records = await this.#resolver.resolveSrv(name).catch((cause: unknown) => {
-      throw new NameError(name, textOf(cause), { cause });
-    });
-    const best = Math.min(...records.map(({ priority }) => priority));
-    // node:dns tells no TTL of these
-    return {
-      records: records.filter(({ priority }) => priority === best),
-      ttlMs: this.#options.validMs ?? OTHER_TTL_MS,
-    };
+    this.#resolver = openNameServers(options);
   }
 
   /** For `net.connect`: one address, another each time. */
@@ -151,17 +119,12 @@ export class NameResolver {
   async #query(name: string): Promise<Resolved<string>> {
     const own = this.#names.addressesOf(name).filter((one) => this.#options.ipv6 || !isIPv6(one));
     if (own.length > 0) return { records: own, ttlMs: OTHER_TTL_MS };
-    let failure: unknown;
-    for (const candidate of this.#names.candidatesOf(name)) {
-      try {
-        return await this.#queryServers(candidate);
-      } catch (error) {
-        // that one of the longer names does not exist says nothing of the one that nobody could tell of
-        if (failure === undefined || isDenial(failure)) failure = error;
-      }
+    try {
+      return await askInOrder(this.#names.candidatesOf(name), (one) => this.#queryServers(one));
+    } catch (error) {
+      // Where nobody named servers, the system may have other ways than asking them.
+      if (this.#options.servers !== undefined) throw error;
     }
-    // Where nobody named servers, the system may have other ways than asking them.
-    if (this.#options.servers !== undefined) throw failure;
     const found = await systemLookup(name, { all: true, family: this.#options.ipv6 ? 0 : 4 });
     return { records: found.map(({ address }) => address), ttlMs: OTHER_TTL_MS };
   }
@@ -207,22 +170,6 @@ function stillKnown(name: string, before: KnownName | undefined, cause: unknown)
   return { addresses: [], error, freshUntilMs, usableUntilMs: freshUntilMs };
 }
 
-/** The name server knows for sure that there is no such name, or no address of it. */
-function isDenial(error: unknown): boolean {
-  const { code } = error as NodeJS.ErrnoException;
-  return code === 'ENOTFOUND' || code === 'ENODATA';
-}
-
-function addressesIn({ addresses, error }: KnownName): readonly string[] {
-  if (error !== undefined) throw error;
-  return addresses;
-}
-
 function textOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
-}
-
-/** `::1` → `[::1]`, as node:dns wants it beside a port. */
-function bracketed(server: string): string {
-  return isIPv6(server) ? `[${server}]` : server;
 }

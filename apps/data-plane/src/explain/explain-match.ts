@@ -1,17 +1,16 @@
 import { compileCondition } from '../routing/compile-condition.ts';
 import { beginsAs } from '../routing/path-index.ts';
 import { failedConditions, hostMatches } from '../routing/route-request.ts';
-import type { RouteCondition, RouteRequest } from '../routing/route-request.ts';
-import type { HostedCandidate } from '../routing/route-table.ts';
+import type { RouteCandidate, RouteCondition, RouteRequest } from '../routing/route-request.ts';
 import type { CompiledRoute } from '../config/config-snapshot.ts';
 import type { ItemOf } from '../config/item-store.ts';
 
 /** What the builder knows of the routes it compiled. */
 export interface RoutesToExplain {
   /** What matching looks at, in its order. */
-  tries(request: RouteRequest): readonly HostedCandidate<CompiledRoute>[];
+  tries(request: RouteRequest): readonly RouteCandidate<CompiledRoute>[];
   /** Of all routes, those switched off by `status` included. */
-  candidates(): Iterable<HostedCandidate<CompiledRoute>>;
+  candidates(): Iterable<RouteCandidate<CompiledRoute>>;
   route(id: string): ItemOf<'routes'> | undefined;
   /** Of a route that names none itself. */
   hostsOfService(serviceId: string | number | undefined): readonly string[] | undefined;
@@ -51,25 +50,26 @@ export function explainCandidates(
 ): { readonly candidates: readonly ExplainedCandidate[]; readonly hasMore: boolean } {
   const tries = routes.tries(request);
   const explained: ExplainedCandidate[] = [];
-  let first: HostedCandidate<CompiledRoute> | undefined;
-  for (const hosted of tries) {
-    const failed = failedConditions(hosted.candidate, request);
+  let first: RouteCandidate<CompiledRoute> | undefined;
+  for (const candidate of tries) {
+    const failed = failedConditions(candidate, request);
     const isMatch = first === undefined && failed.length === 0;
-    if (isMatch) first = hosted;
-    explained.push(describe(hosted, { failed, first, isMatch }, request, routes));
+    if (isMatch) first = candidate;
+    explained.push(describe(candidate, { failed, first, isMatch }, request, routes));
   }
   // the table decided, and here only the reasons are found: both are the same code, or this is a bug
-  if (first?.candidate.target !== winner) throw new Error('explanation and match disagree');
+  if (first?.target !== winner) throw new Error('explanation and match disagree');
 
-  const tried = new Set(tries.map(({ candidate }) => candidate));
-  for (const hosted of routes.candidates()) {
+  const tried = new Set(tries);
+  for (const candidate of routes.candidates()) {
     if (explained.length > CANDIDATES_MAX) break;
-    const { candidate } = hosted;
+    const { host } = candidate;
     if (tried.has(candidate) || !beginsAs(candidate, request.path)) continue;
     const failed: FailedName[] = failedConditions(candidate, request);
-    if (hosted.host !== undefined && !hostMatches(hosted.host, request.host)) failed.push('host');
+    if (host !== undefined && !hostMatches(host, request.host)) failed.push('host');
     if (routes.route(candidate.id)?.value.status === 0) failed.push('status');
-    explained.push(describe(hosted, { failed, first: undefined, isMatch: false }, request, routes));
+    const finding = { failed, first: undefined, isMatch: false };
+    explained.push(describe(candidate, finding, request, routes));
   }
   return {
     candidates: explained.slice(0, CANDIDATES_MAX),
@@ -82,54 +82,50 @@ type FailedName = FailedCondition['condition'];
 interface Finding {
   readonly failed: readonly FailedName[];
   /** The one that matched, when this one comes behind it. */
-  readonly first: HostedCandidate<CompiledRoute> | undefined;
+  readonly first: RouteCandidate<CompiledRoute> | undefined;
   readonly isMatch: boolean;
 }
 
 function describe(
-  hosted: HostedCandidate<CompiledRoute>,
+  candidate: RouteCandidate<CompiledRoute>,
   { failed, first, isMatch }: Finding,
   request: RouteRequest,
   routes: RoutesToExplain,
 ): ExplainedCandidate {
-  const { host, candidate } = hosted;
   const item = routes.route(candidate.id);
   const reasons = failed.map((condition) => ({
     condition,
-    ...describeFailure(condition, { hosted, item, request, routes }),
+    ...describeFailure(condition, { candidate, item, request, routes }),
   }));
   const isBehind = first !== undefined && !isMatch && failed.length === 0;
   return {
     route: candidate.id,
     uri: candidate.pattern,
-    host: host ?? null,
+    host: candidate.host ?? null,
     priority: candidate.priority,
     outcome: isMatch ? 'matched' : isBehind ? 'behind' : 'failed',
     failed: reasons,
-    ...(isBehind && { behind: whatDecided(first, hosted) }),
+    ...(isBehind && { behind: whatDecided(first, candidate) }),
   };
 }
 
 /** What the order of the two was decided by. */
 function whatDecided(
-  first: HostedCandidate<CompiledRoute>,
-  second: HostedCandidate<CompiledRoute>,
+  a: RouteCandidate<CompiledRoute>,
+  b: RouteCandidate<CompiledRoute>,
 ): NonNullable<ExplainedCandidate['behind']> {
-  if (first.host !== second.host) return 'host';
-  const [a, b] = [first.candidate, second.candidate];
+  if (a.host !== b.host) return 'host';
   if (a.pattern !== b.pattern && (a.priority === b.priority || !isSamePrefix(a, b))) return 'uri';
   return a.priority === b.priority ? 'age' : 'priority';
 }
 
-function isSamePrefix(
-  a: HostedCandidate<CompiledRoute>['candidate'],
-  b: HostedCandidate<CompiledRoute>['candidate'],
-): boolean {
-  return a.parameters !== undefined && a.parameters.prefix === b.parameters?.prefix;
+function isSamePrefix(a: RouteCandidate<CompiledRoute>, b: RouteCandidate<CompiledRoute>): boolean {
+  const prefix = a.conditions?.parameters?.prefix;
+  return prefix !== undefined && prefix === b.conditions?.parameters?.prefix;
 }
 
 interface Failing {
-  readonly hosted: HostedCandidate<CompiledRoute>;
+  readonly candidate: RouteCandidate<CompiledRoute>;
   readonly item: ItemOf<'routes'> | undefined;
   readonly request: RouteRequest;
   readonly routes: RoutesToExplain;
@@ -137,7 +133,7 @@ interface Failing {
 
 function describeFailure(
   condition: FailedName,
-  { hosted, item, request, routes }: Failing,
+  { candidate, item, request, routes }: Failing,
 ): { expected: unknown; actual: unknown } {
   const route = item?.value;
   switch (condition) {
@@ -150,11 +146,11 @@ function describeFailure(
       };
     case 'host': {
       const own = route?.hosts ?? (route?.host === undefined ? undefined : [route.host]);
-      const expected = own ?? routes.hostsOfService(route?.service_id) ?? [hosted.host];
+      const expected = own ?? routes.hostsOfService(route?.service_id) ?? [candidate.host];
       return { expected, actual: request.host };
     }
     case 'uri':
-      return { expected: hosted.candidate.pattern, actual: request.path };
+      return { expected: candidate.pattern, actual: request.path };
     case 'status':
       return { expected: 1, actual: 0 };
     case 'vars':

@@ -3,6 +3,7 @@ import { candidatesOf, layersOfRoute } from '../config/compile-route.ts';
 import type { CompiledRoute, ConfigSnapshot } from '../config/config-snapshot.ts';
 import type { ConfigItem } from '../config/config-item.ts';
 import { originOf } from '../config/prepared-plugins.ts';
+import { candidatesIn } from '../config/route-of-items.ts';
 import type { SnapshotParts } from '../config/snapshot-builder.ts';
 import { matchRoute, routeRequestOf, upstreamOfRoute } from '../pipeline/match-route.ts';
 import { EMPTY_CHAIN } from '../pipeline/plugin-chain.ts';
@@ -12,7 +13,7 @@ import { GatewayContext } from '../request/gateway-context.ts';
 import type { FindClient } from '../request/real-ip.ts';
 import { parseRequestTarget } from '../request/request-target.ts';
 import type { TargetRules } from '../request/request-target.ts';
-import type { HostedCandidate } from '../routing/route-table.ts';
+import type { RouteCandidate } from '../routing/route-request.ts';
 import { explainLeftOut, explainPhases, explainPlugins } from './explain-chain.ts';
 import type { LeftOutPlugin } from './explain-chain.ts';
 import { explainCandidates } from './explain-match.ts';
@@ -185,9 +186,9 @@ function routesToExplain(parts: SnapshotParts): RoutesToExplain {
     tries: (request) => table.tries(request),
     route: (id) => items.get('routes', id),
     hostsOfService,
-    *candidates(): Generator<HostedCandidate<CompiledRoute>> {
-      for (const [id, { compiled, candidates }] of routes) {
-        yield* candidates;
+    *candidates(): Generator<RouteCandidate<CompiledRoute>> {
+      for (const [id, compiled] of routes) {
+        yield* candidatesIn(compiled);
         const item = items.get('routes', id);
         if (item?.value.status !== 0) continue;
         const service = items.get('services', item.value.service_id)?.value;

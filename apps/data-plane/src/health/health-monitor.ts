@@ -5,6 +5,7 @@ import type { ConfigItem, ConfigUpdate } from '../config/config-item.ts';
 import { checksOf, targetsOf } from './check-settings.ts';
 import type { HealthChange, HealthReports } from './health-messages.ts';
 import type { NodeStatus } from '../metrics/process-snapshot.ts';
+import { upstreamIn } from '../upstream/upstream-in.ts';
 import { isWell } from './target-state.ts';
 import { UpstreamChecker } from './upstream-checker.ts';
 import type { TargetReport } from './upstream-checker.ts';
@@ -187,12 +188,6 @@ export class HealthMonitor {
 
 function keyOf({ kind, id }: Pick<ConfigItem, 'kind' | 'id'>): string {
   return `${kind}/${id}`;
-}
-
-function upstreamIn({ kind, value }: ConfigItem): UpstreamResource | undefined {
-  if (kind === 'upstreams') return value as UpstreamResource;
-  if (kind !== 'routes' && kind !== 'services') return undefined;
-  return (value as { upstream?: UpstreamResource }).upstream;
 }
 
 function isEmpty(resource: UpstreamResource): boolean {

@@ -1,4 +1,4 @@
-import { HeaderList } from '@polygate/plugin-sdk';
+import { HeaderList, HOP_BY_HOP } from '@polygate/plugin-sdk';
 import { CR, latin1Text, LF } from './byte-class.ts';
 import { ChunkLine } from './chunk-line.ts';
 import { FieldBlock } from './field-block.ts';
@@ -39,15 +39,7 @@ const ENDED = 6;
  * behind it, where nobody checked it. `content-*` names are dropped as well.
  */
 const NOT_IN_TRAILERS = new Set([
-  ...[
-    'connection',
-    'keep-alive',
-    'proxy-connection',
-    'te',
-    'trailer',
-    'transfer-encoding',
-    'upgrade',
-  ],
+  ...HOP_BY_HOP,
   ...['host', 'expect', 'max-forwards', 'range', 'cache-control', 'authorization', 'cookie'],
   ...['set-cookie', 'proxy-authorization', 'proxy-authenticate', 'www-authenticate', 'location'],
   ...['authentication-info', 'proxy-authentication-info', 'forwarded', 'via', 'x-real-ip', 'age'],

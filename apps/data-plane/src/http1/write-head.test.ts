@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
-import { HeaderList } from '@polygate/plugin-sdk';
+import { HeaderList, HOP_BY_HOP } from '@polygate/plugin-sdk';
 import { readMessages } from './read-messages.harness.ts';
-import { HOP_BY_HOP, requestHeadText, responseHeadText, trailersText } from './write-head.ts';
+import { requestHeadText, responseHeadText, trailersText } from './write-head.ts';
 import type { RequestHead, ResponseHead } from './write-head.ts';
 
 const list = (...raw: string[]): HeaderList => HeaderList.fromRaw(raw);

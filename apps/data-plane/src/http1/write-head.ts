@@ -1,4 +1,5 @@
 import { STATUS_CODES } from 'node:http';
+import { HOP_BY_HOP } from '@polygate/plugin-sdk';
 import type { HeaderList } from '@polygate/plugin-sdk';
 import { FieldLines, fieldText, isToken } from './field-lines.ts';
 
@@ -37,17 +38,6 @@ export interface RequestHead {
   /** The protocol to switch to (`Connection: upgrade`). */
   readonly upgrade: string | undefined;
 }
-
-/** Lower-case names of fields that are for one connection only. */
-export const HOP_BY_HOP: ReadonlySet<string> = new Set([
-  'connection',
-  'keep-alive',
-  'proxy-connection',
-  'te',
-  'trailer',
-  'transfer-encoding',
-  'upgrade',
-]);
 
 const LENGTH = 'content-length';
 const responseLines = new FieldLines(new Set([...HOP_BY_HOP, LENGTH]));

@@ -1,4 +1,4 @@
-import { expect, test } from 'vitest';
+import { expect, test, vi } from 'vitest';
 import { renderExposition } from './exposition.ts';
 import { WorkerMetrics } from './worker-metrics.ts';
 
@@ -92,4 +92,29 @@ test('a snapshot can be sent to another thread and does not move any more', () =
   requests.increment([]);
   expect(renderExposition([sent])).toBe(renderExposition([snapshot]));
   expect(renderExposition([sent])).toContain('requests 1\n');
+});
+
+test('a series that nothing is counted in expires, alone, and begins anew', async () => {
+  const metrics = new WorkerMetrics();
+  const requests = metrics.counter('requests', 'Requests', ['code'], { expireMs: 200 });
+  const latency = metrics.histogram('latency', 'Latency', [], [1], { expireMs: 200 });
+  const kept = metrics.counter('kept', 'Kept', []);
+  kept.increment([]);
+  latency.observe([], 0.5);
+  requests.increment(['404'], 5);
+  await vi.waitFor(
+    () => {
+      requests.increment(['200']);
+      expect(rendered(metrics)).not.toContain('requests{code="404"}');
+    },
+    { timeout: 10_000 },
+  );
+  const text = rendered(metrics);
+  expect(text).toMatch(/requests\{code="200"\} \d+\n/);
+  expect(text).toContain('kept 1\n');
+  expect(text).not.toContain('latency');
+  requests.increment(['404']);
+  latency.observe([], 2);
+  expect(rendered(metrics)).toContain('requests{code="404"} 1\n');
+  expect(rendered(metrics)).toContain('latency_bucket{le="1"} 0\nlatency_bucket{le="+Inf"} 1\n');
 });

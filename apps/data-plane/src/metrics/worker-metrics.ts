@@ -1,4 +1,11 @@
-import type { Counter, Gauge, Histogram, MetricLabels, MetricRegistry } from '@polygate/plugin-sdk';
+import type {
+  Counter,
+  Gauge,
+  Histogram,
+  MetricLabels,
+  MetricOptions,
+  MetricRegistry,
+} from '@polygate/plugin-sdk';
 import { numbersPerSeries } from './metric-snapshot.ts';
 import type { MetricSnapshot, MetricSnapshotEntry, MetricType } from './metric-snapshot.ts';
 
@@ -14,14 +21,19 @@ const RECENT_SERIES = 4;
 export class WorkerMetrics implements MetricRegistry {
   readonly #families = new Map<string, Family>();
 
-  counter(name: string, help: string, labelNames: readonly string[]): Counter {
-    const family = this.#family({ type: 'counter', name, help, labelNames, buckets: [] });
+  counter(
+    name: string,
+    help: string,
+    labelNames: readonly string[],
+    options?: MetricOptions,
+  ): Counter {
+    const family = this.#family({ type: 'counter', name, help, labelNames, buckets: [] }, options);
     const recent = new RecentSeries(family);
     return { increment: (labels, by = 1) => family.add(recent.offsetOf(labels), by) };
   }
 
-  gauge(name: string, help: string, labelNames: readonly string[]): Gauge {
-    const family = this.#family({ type: 'gauge', name, help, labelNames, buckets: [] });
+  gauge(name: string, help: string, labelNames: readonly string[], options?: MetricOptions): Gauge {
+    const family = this.#family({ type: 'gauge', name, help, labelNames, buckets: [] }, options);
     return { set: (labels, value) => family.set(family.offsetOf(labels), value) };
   }
 
@@ -30,8 +42,10 @@ export class WorkerMetrics implements MetricRegistry {
     help: string,
     labelNames: readonly string[],
     buckets: readonly number[],
+    options?: MetricOptions,
   ): Histogram {
-    const family = this.#family({ type: 'histogram', name, help, labelNames, buckets });
+    const shape = { type: 'histogram', name, help, labelNames, buckets } as const;
+    const family = this.#family(shape, options);
     const recent = new RecentSeries(family);
     return { observe: (labels, value) => family.observe(recent.offsetOf(labels), value) };
   }
@@ -40,10 +54,10 @@ export class WorkerMetrics implements MetricRegistry {
     return { metrics: [...this.#families.values()].map((family) => family.snapshot()) };
   }
 
-  #family(shape: FamilyShape): Family {
+  #family(shape: FamilyShape, { expireMs = 0 }: MetricOptions = {}): Family {
     const known = this.#families.get(shape.name);
     if (known === undefined) {
-      const family = new Family(shape);
+      const family = new Family(shape, expireMs);
       this.#families.set(shape.name, family);
       return family;
     }
@@ -69,11 +83,17 @@ interface FamilyShape {
 class Family {
   readonly shape: FamilyShape;
   readonly #width: number;
+  readonly #expireMs: number;
   readonly #offsets = new Map<string, number>();
-  readonly #labels: (readonly string[])[] = [];
+  #labels: (readonly string[])[] = [];
   #values: Float64Array;
+  /** When something was last counted in each series; not kept where none expires. */
+  readonly #countedMs: number[] = [];
+  /** Raised when series have moved: what knows an offset from before has to ask again. */
+  layout = 0;
 
-  constructor(shape: FamilyShape) {
+  constructor(shape: FamilyShape, expireMs: number) {
+    this.#expireMs = expireMs;
     this.shape = {
       ...shape,
       labelNames: [...shape.labelNames],
@@ -86,10 +106,12 @@ class Family {
   add(offset: number, by: number): void {
     // a counter that went down, or became NaN for good, would be worse than one increment lost
     if (by >= 0) this.#addAt(offset, by);
+    if (this.#expireMs > 0) this.#touch(offset);
   }
 
   set(offset: number, value: number): void {
     this.#values[offset] = value;
+    if (this.#expireMs > 0) this.#touch(offset);
   }
 
   observe(offset: number, value: number): void {
@@ -99,19 +121,44 @@ class Family {
     while (bucket < buckets.length && value > (buckets[bucket] ?? Infinity)) bucket++;
     this.#addAt(offset + bucket, 1);
     this.#addAt(offset + this.#width - 1, value);
+    if (this.#expireMs > 0) this.#touch(offset);
   }
 
   snapshot(): MetricSnapshotEntry {
+    if (this.#expireMs > 0) this.#forgetExpired();
     const { name, help, type, labelNames, buckets } = this.shape;
     const values = this.#values.slice(0, this.#labels.length * this.#width);
     return { name, help, type, labelNames, buckets, labels: [...this.#labels], values };
+  }
+
+  #touch(offset: number): void {
+    this.#countedMs[offset / this.#width] = performance.now();
+  }
+
+  /** Series that stay move together. */
+  #forgetExpired(): void {
+    const oldestMs = performance.now() - this.#expireMs;
+    const kept = this.#labels.flatMap((_, i) => ((this.#countedMs[i] ?? 0) > oldestMs ? i : []));
+    if (kept.length === this.#labels.length) return;
+    const width = this.#width;
+    const values = new Float64Array(Math.max(SERIES_AT_FIRST, kept.length) * width);
+    kept.forEach((from, to) => {
+      values.set(this.#values.subarray(from * width, (from + 1) * width), to * width);
+    });
+    const countedMs = kept.map((from) => this.#countedMs[from] ?? 0);
+    this.#labels = kept.map((from) => this.#labels[from] ?? []);
+    this.#values = values;
+    this.#countedMs.splice(0, Infinity, ...countedMs);
+    this.#offsets.clear();
+    this.#labels.forEach((labels, i) => this.#offsets.set(keyOf(labels), i * width));
+    this.layout += 1;
   }
 
   #addAt(index: number, by: number): void {
     this.#values[index] = (this.#values[index] ?? 0) + by;
   }
 
-  /** Where the numbers of one series begin; they stay there. */
+  /** Where the numbers of one series begin; they stay there while `layout` does. */
   offsetOf(labels: MetricLabels): number {
     const key = keyOf(labels);
     const known = this.#offsets.get(key);
@@ -153,12 +200,14 @@ class RecentSeries {
   readonly #labels: (readonly string[])[] = [];
   readonly #offsets: number[] = [];
   #next = 0;
+  #layout = 0;
 
   constructor(family: Family) {
     this.#family = family;
   }
 
   offsetOf(labels: MetricLabels): number {
+    if (this.#layout !== this.#family.layout) this.#forget();
     for (let i = 0; i < this.#labels.length; i++) {
       if (sameLabels(this.#labels[i] as MetricLabels, labels)) return this.#offsets[i] as number;
     }
@@ -167,6 +216,13 @@ class RecentSeries {
     this.#offsets[this.#next] = offset;
     this.#next = (this.#next + 1) % RECENT_SERIES;
     return offset;
+  }
+
+  #forget(): void {
+    this.#layout = this.#family.layout;
+    this.#labels.length = 0;
+    this.#offsets.length = 0;
+    this.#next = 0;
   }
 }
 

@@ -1,5 +1,5 @@
 import type { PluginConf } from '@polygate/model';
-import { PHASES } from '@polygate/plugin-sdk';
+import { PHASES, transportRisks } from '@polygate/plugin-sdk';
 import type { Plugin, PluginEnvironment } from '@polygate/plugin-sdk';
 import { compileCondition } from '../routing/compile-condition.ts';
 import type { PreparedPlugin } from './plugin-chain.ts';
@@ -11,10 +11,17 @@ export function preparePlugin(
   env: PluginEnvironment,
 ): PreparedPlugin {
   const { definition } = plugin;
-  const prepared: unknown = plugin.prepare === undefined ? conf : plugin.prepare(conf, env);
+  for (const risk of transportRisks(definition, conf)) env.log.warn(risk);
+  // What a consumer is found by follows another schema: `prepare` must not see it, and so nothing runs.
+  const isIdentity =
+    env.source.kind === 'consumer' &&
+    definition.consumerSchema !== undefined &&
+    plugin.prepare !== undefined;
+  const prepared: unknown =
+    isIdentity || plugin.prepare === undefined ? conf : plugin.prepare(conf, env);
   const handlers = Object.fromEntries(
     PHASES.flatMap((phase) => {
-      const handler = plugin[phase];
+      const handler = isIdentity ? undefined : plugin[phase];
       if (handler === undefined || plugin.runsIn?.(phase, prepared) === false) return [];
       return [[phase, handler]];
     }),
@@ -30,6 +37,7 @@ export function preparePlugin(
     filter: meta?.filter === undefined ? undefined : compileCondition(meta.filter),
     errorResponse: meta?.error_response,
     origin: `${env.source.kind}/${env.source.id}`,
-    dispose: plugin.dispose === undefined ? undefined : () => plugin.dispose?.(prepared),
+    dispose:
+      isIdentity || plugin.dispose === undefined ? undefined : () => plugin.dispose?.(prepared),
   };
 }

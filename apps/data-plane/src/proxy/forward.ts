@@ -1,11 +1,10 @@
-import { GatewayError, HeaderList } from '@polygate/plugin-sdk';
-import type { LocalReply, UpstreamAttempt } from '@polygate/plugin-sdk';
-import { HOP_BY_HOP } from '../http1/write-head.ts';
+import { GatewayError, HeaderList, HOP_BY_HOP } from '@polygate/plugin-sdk';
+import type { LocalReply } from '@polygate/plugin-sdk';
 import { upstreamOfRoute } from '../pipeline/match-route.ts';
 import { runRequestPhase } from '../pipeline/run-phase.ts';
 import type { PhaseResult } from '../pipeline/run-phase.ts';
 import type { RequestBody, Tunnel } from '../request/exchange.ts';
-import type { GatewayContext } from '../request/gateway-context.ts';
+import type { GatewayAttempt, GatewayContext } from '../request/gateway-context.ts';
 import { keptUpstreamHeaders } from '../request/variable-prefixes.ts';
 import { encodePath } from '../request/request-target.ts';
 import { DEFAULT_TIMEOUTS_MS } from '../upstream/compiled-upstream.ts';
@@ -58,7 +57,8 @@ export class Forwarding implements UpstreamReceiver {
   readonly #handler: ForwardHandler;
   /** With its nodes, where a registry has them and has told. */
   #upstream: CompiledUpstream;
-  readonly #deadlineMs: number;
+  /** Until then another try may begin; counted from the first one. */
+  #deadlineMs = Infinity;
   #tried: Set<CompiledNode> | undefined = undefined;
   #tries = 0;
   /** Undefined: what becomes of this request is of no interest to health checks. */
@@ -66,7 +66,7 @@ export class Forwarding implements UpstreamReceiver {
   /** Picked, and not released yet. */
   #held: CompiledNode | undefined = undefined;
   #node: CompiledNode | undefined = undefined;
-  #attempt: UpstreamAttempt | undefined = undefined;
+  #attempt: GatewayAttempt | undefined = undefined;
   #attemptStartMs = 0;
   #call: UpstreamCall | undefined = undefined;
   #isCancelled = false;
@@ -80,8 +80,6 @@ export class Forwarding implements UpstreamReceiver {
     this.#upstream = upstream;
     if (upstream.discovered === undefined) this.#use(upstream);
     ctx.upstream = upstream;
-    this.#deadlineMs =
-      upstream.retryTimeoutMs === 0 ? Infinity : ctx.startTimeMs + upstream.retryTimeoutMs;
   }
 
   /** Picks a node and tries it. */
@@ -114,13 +112,14 @@ export class Forwarding implements UpstreamReceiver {
 
   #pickNode(): void {
     const ctx = this.#ctx;
-    const { balancer, nodes, whyNoNode } = this.#upstream;
+    const { balancer, nodes, whyNoNode, retryTimeoutMs } = this.#upstream;
     const node = nodes.length === 0 ? undefined : balancer.pick(ctx, this.#tried);
     if (node === undefined) {
       this.#handler.onForwardError(noNode(nodes.length === 0, this.#tries, whyNoNode));
       return;
     }
     this.#tries += 1;
+    if (this.#tries === 1 && retryTimeoutMs > 0) this.#deadlineMs = Date.now() + retryTimeoutMs;
     this.#held = node;
     this.#node = node;
     ctx.pickedNode = node;
@@ -165,17 +164,19 @@ export class Forwarding implements UpstreamReceiver {
   #send(): void {
     const ctx = this.#ctx;
     const node = this.#node as CompiledNode;
-    const attempt: UpstreamAttempt = {
+    const attempt: GatewayAttempt = {
       address: node.label,
       status: undefined,
       headerTimeMs: undefined,
       responseTimeMs: undefined,
       bodyBytes: 0,
+      traffic: undefined,
     };
     this.#attempt = attempt;
     ctx.attempts.push(attempt);
     this.#attemptStartMs = performance.now();
     const call = this.#transport.send(requestFor(ctx, this.#upstream, node), this);
+    attempt.traffic = call;
     // It may be over by now, or the next try may be under way.
     if (this.#attempt === attempt && !this.#isCancelled) this.#call = call;
   }
@@ -233,9 +234,15 @@ export class Forwarding implements UpstreamReceiver {
     // A name without an address was no try: no upstream status tells of it.
     if (error instanceof GatewayError && error.code === 'UPSTREAM_UNRESOLVED') ctx.attempts.pop();
     ctx.log.error(`upstream failed: ${error.message}`);
-    const mayTryAgain = this.#tries <= this.#upstream.retriesMax && Date.now() < this.#deadlineMs;
-    if (mayRepeat && mayTryAgain) this.#tryAnother(node, error);
-    else this.#handler.onForwardError(error);
+    if (!mayRepeat || this.#tries > this.#upstream.retriesMax) {
+      this.#handler.onForwardError(error);
+    } else if (Date.now() > this.#deadlineMs) {
+      // 502 whatever the last try ended with, as in apisix/balancer.lua
+      const text = `proxy retry timeout, retry count: ${this.#tries - 1}`;
+      this.#handler.onForwardError(new GatewayError('UPSTREAM_MISSING', text, { cause: error }));
+    } else {
+      this.#tryAnother(node, error);
+    }
   }
 
   #tryAnother(node: CompiledNode, error: Error): void {
@@ -286,14 +293,19 @@ function mayRepeatRequest(ctx: GatewayContext, failure: UpstreamFailure): boolea
 function upstreamOf(ctx: GatewayContext): CompiledUpstream {
   const route = ctx.compiledRoute;
   const upstream = ctx.chosenUpstream ?? upstreamOfRoute(route, ctx.snapshot);
-  if (upstream === undefined) {
-    throw new GatewayError('UPSTREAM_MISSING', `no upstream for route ${route?.id ?? '?'}`);
-  }
+  if (upstream === undefined) throw noUpstream(route?.upstreamId);
   if (upstream.problem !== undefined) throw new GatewayError('UPSTREAM_MISSING', upstream.problem);
   if (!SCHEMES.has(upstream.scheme)) {
     throw new GatewayError('UPSTREAM_MISSING', `scheme ${upstream.scheme} is not served yet`);
   }
   return upstream;
+}
+
+/** One that is missing is another matter than none: 502 and 503, in APISIX's words. */
+function noUpstream(id: string | undefined): GatewayError {
+  return id === undefined
+    ? new GatewayError('UPSTREAM_NO_NODE', 'missing upstream configuration in Route or Service')
+    : new GatewayError('UPSTREAM_MISSING', `failed to find upstream by id: ${id}`);
 }
 
 function requestFor(

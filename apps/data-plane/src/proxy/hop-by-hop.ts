@@ -1,5 +1,5 @@
+import { HOP_BY_HOP } from '@polygate/plugin-sdk';
 import type { HeaderList } from '@polygate/plugin-sdk';
-import { HOP_BY_HOP } from '../http1/write-head.ts';
 
 /** Headers that the sender says are for this connection only; undefined: none beyond the usual. */
 export function namedInConnection(headers: HeaderList): string[] | undefined {

@@ -12,7 +12,12 @@ export class Http1Call implements UpstreamCall, BodySink {
   isHeadReceived = false;
   /** Head and body are written. */
   isRequestSent = false;
+  connectTimeMs: number | undefined = undefined;
   #connection: Http1UpstreamConnection | undefined;
+  #connectStartMs = 0;
+  /** Less what the connection has counted so far, as long as it is ours. */
+  #bytesSent: number;
+  #bytesReceived: number;
   #isBodyTaken = false;
   #isChunked = false;
 
@@ -24,10 +29,27 @@ export class Http1Call implements UpstreamCall, BodySink {
     this.request = request;
     this.receiver = receiver;
     this.#connection = connection;
+    this.#bytesSent = -connection.writer.bytesWritten;
+    this.#bytesReceived = -connection.bytesReceived;
+  }
+
+  get bytesSent(): number {
+    return this.#bytesSent + (this.#connection?.writer.bytesWritten ?? 0);
+  }
+
+  get bytesReceived(): number {
+    return this.#bytesReceived + (this.#connection?.bytesReceived ?? 0);
+  }
+
+  /** From the connection, before it is there. */
+  connecting(): void {
+    this.#connectStartMs = performance.now();
   }
 
   /** From the connection, once it is there. */
   sendRequest(): void {
+    const startMs = this.#connectStartMs;
+    this.connectTimeMs = startMs === 0 ? 0 : performance.now() - startMs;
     const connection = this.#connection as Http1UpstreamConnection;
     const { method, target, host, headers, upgrade, body } = this.request;
     const length = Buffer.isBuffer(body) ? body.length : body?.length;
@@ -122,11 +144,15 @@ export class Http1Call implements UpstreamCall, BodySink {
 
   /** From the connection: nothing more comes of it. */
   detach(): void {
+    const connection = this.#connection;
+    if (connection === undefined) return;
+    this.#bytesSent += connection.writer.bytesWritten;
+    this.#bytesReceived += connection.bytesReceived;
     this.#connection = undefined;
   }
 
   failed(error: GatewayError, wasConnected: boolean, connection: Http1UpstreamConnection): void {
-    const isStale = wasConnected && connection.isReused && !connection.hasAnswerBytes;
+    const isStale = wasConnected && connection.isReused && this.bytesReceived === 0;
     this.#tell(error, !wasConnected, isStale && error.code === 'UPSTREAM_PROTOCOL');
   }
 

@@ -36,6 +36,7 @@ export class Http1UpstreamConnection implements ByteReceiver, Expiring {
   deadlineMs = Infinity;
   /** Calls begun. */
   calls = 0;
+  bytesReceived = 0;
   readonly #socket: Socket;
   readonly #owner: ConnectionOwner;
   readonly #deadlines: Deadlines;
@@ -44,7 +45,6 @@ export class Http1UpstreamConnection implements ByteReceiver, Expiring {
   #state: State = 'connecting';
   #call: Http1Call | undefined = undefined;
   #bytesLeft = 0;
-  #hasAnswerBytes = false;
   #informational = 0;
   /** What was read but waits for `resume`: in the connection's own buffer, which is not read into. */
   #buffer: Buffer | undefined = undefined;
@@ -88,17 +88,13 @@ export class Http1UpstreamConnection implements ByteReceiver, Expiring {
     return this.calls > 1;
   }
 
-  get hasAnswerBytes(): boolean {
-    return this.#hasAnswerBytes;
-  }
-
   /** Sends the call's request, at once or when connected. */
   begin(call: Http1Call): void {
     this.#call = call;
     this.calls += 1;
-    this.#hasAnswerBytes = false;
     this.#informational = 0;
     if (this.#state === 'connecting') {
+      call.connecting();
       this.limit(call.request.timeoutsMs.connect);
       return;
     }
@@ -128,13 +124,13 @@ export class Http1UpstreamConnection implements ByteReceiver, Expiring {
 
   onBytes(buffer: Buffer, length: number): boolean {
     const call = this.#call;
+    this.bytesReceived += length;
     if (this.#tunnel !== undefined) return this.#tunnel.onBytes(buffer.subarray(0, length));
     if (call === undefined) {
       // A node that speaks without being asked: whatever it says would be taken for an answer.
       this.destroy();
       return false;
     }
-    this.#hasAnswerBytes = true;
     if (this.#isTls) this.#takeDecrypted(buffer.subarray(0, length));
     else this.#take(buffer, length);
     if (!this.#isPaused) this.#process(call);

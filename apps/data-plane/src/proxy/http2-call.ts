@@ -19,6 +19,9 @@ const GRPC_CONTENT_TYPE = 'application/grpc';
  */
 export class Http2Call implements UpstreamCall, SessionUser, BodySink, Expiring {
   deadlineMs = Infinity;
+  connectTimeMs: number | undefined = undefined;
+  bytesSent = 0;
+  bytesReceived = 0;
   readonly #request: UpstreamRequest;
   readonly #receiver: UpstreamReceiver;
   readonly #deadlines: Deadlines;
@@ -29,6 +32,7 @@ export class Http2Call implements UpstreamCall, SessionUser, BodySink, Expiring 
   #trailers: HeaderList | undefined;
   /** Of the answer's Content-Length; Infinity: none. */
   #bytesLeft = Infinity;
+  #beginMs = 0;
   #sessionBytesBefore = 0;
   #sessionCallsBefore = 0;
   #wasSessionIdle = false;
@@ -57,6 +61,7 @@ export class Http2Call implements UpstreamCall, SessionUser, BodySink, Expiring 
   }
 
   begin(): void {
+    if (this.#beginMs === 0) this.#beginMs = performance.now();
     this.#session = this.#pickSession();
     this.#session.use(this);
   }
@@ -69,6 +74,7 @@ export class Http2Call implements UpstreamCall, SessionUser, BodySink, Expiring 
       this.begin();
       return;
     }
+    this.connectTimeMs = performance.now() - this.#beginMs;
     const { body } = this.#request;
     this.#sessionCallsBefore = session.calls;
     this.#wasSessionIdle = session.isIdle;
@@ -117,6 +123,7 @@ export class Http2Call implements UpstreamCall, SessionUser, BodySink, Expiring 
       this.#isRequestSent = true;
     } else if (Buffer.isBuffer(body)) {
       this.#isRequestSent = true;
+      this.bytesSent = body.length;
       stream.end(body);
     } else {
       this.#isBodyTaken = true;
@@ -133,6 +140,7 @@ export class Http2Call implements UpstreamCall, SessionUser, BodySink, Expiring 
     const stream = this.#stream;
     // The node answered early, or is gone: the rest is read and dropped.
     if (this.#isOver || stream === undefined || !isOpen(stream)) return true;
+    this.bytesSent += chunk.length;
     this.#isSendBlocked = !stream.write(chunk);
     this.#watch();
     return !this.#isSendBlocked;
@@ -182,6 +190,7 @@ export class Http2Call implements UpstreamCall, SessionUser, BodySink, Expiring 
 
   #onData(chunk: Buffer): void {
     if (this.#isOver) return;
+    this.bytesReceived += chunk.length;
     this.#bytesLeft -= chunk.length;
     this.#isReceivePaused = !this.#receiver.onChunk(chunk);
     if (this.#isReceivePaused) this.#stream?.pause();

@@ -1,17 +1,8 @@
-import { HeaderList } from '@polygate/plugin-sdk';
+import { HeaderList, HOP_BY_HOP } from '@polygate/plugin-sdk';
 import { fieldText, isToken } from '../http1/field-lines.ts';
 
 /** They speak of an HTTP/1 connection; a peer of HTTP/2 must refuse a message that has one. */
-const NOT_IN_HTTP2 = new Set([
-  'connection',
-  'http2-settings',
-  'keep-alive',
-  'proxy-connection',
-  'te',
-  'trailer',
-  'transfer-encoding',
-  'upgrade',
-]);
+const NOT_IN_HTTP2 = new Set([...HOP_BY_HOP, 'http2-settings']);
 const COLON = 0x3a;
 const SEEN_NAMES_MAX = 1000;
 /** Names that passed: nearly all come again and again. */

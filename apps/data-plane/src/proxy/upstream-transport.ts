@@ -53,7 +53,16 @@ export interface UpstreamFailure {
   readonly stale: boolean;
 }
 
-export interface UpstreamCall {
+/** What one try did to its connection, while it lasts and after it. */
+export interface CallTraffic {
+  /** Milliseconds, handshakes included; 0 on a connection that was there. Undefined: there is none yet. */
+  readonly connectTimeMs: number | undefined;
+  /** Over HTTP/2 those of the bodies only: the rest of a connection belongs to all of its calls. */
+  readonly bytesSent: number;
+  readonly bytesReceived: number;
+}
+
+export interface UpstreamCall extends CallTraffic {
   /** After `onChunk` answered false. */
   resume(): void;
   /** The receiver hears no more. */

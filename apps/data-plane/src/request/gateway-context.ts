@@ -13,16 +13,23 @@ import type { TraceHeaders } from '@polygate/chassis';
 import type { CompiledRoute, ConfigSnapshot } from '../config/config-snapshot.ts';
 import type { DebugTrace } from '../pipeline/debug-trace.ts';
 import type { PluginChain, Step } from '../pipeline/plugin-chain.ts';
+import type { CallTraffic } from '../proxy/upstream-transport.ts';
 import type { CompiledNode, CompiledUpstream } from '../upstream/compiled-upstream.ts';
 import { DEFAULT_BODY_LIMITS } from './body-variables.ts';
 import type { BodyVariableLimits } from './body-variables.ts';
 import { GatewayRequest } from './client-request.ts';
 import { GatewayResponse } from './client-response.ts';
 import type { Exchange } from './exchange.ts';
+import type { OriginalForwarded } from './forwarded-headers.ts';
 import type { FindClient } from './real-ip.ts';
 import type { RequestTarget } from './request-target.ts';
 import { randomId } from './random-id.ts';
 import { RequestVariables } from './variables.ts';
+
+export interface GatewayAttempt extends UpstreamAttempt {
+  /** Undefined until it is under way. */
+  traffic: CallTraffic | undefined;
+}
 
 /** One request. All fields exist from the constructor on: one hidden class for all requests. */
 export class GatewayContext implements RequestContext {
@@ -44,7 +51,9 @@ export class GatewayContext implements RequestContext {
   chosenUpstream: CompiledUpstream | undefined = undefined;
   upstream: CompiledUpstream | undefined = undefined;
   pickedNode: CompiledNode | undefined = undefined;
-  readonly attempts: UpstreamAttempt[] = [];
+  readonly attempts: GatewayAttempt[] = [];
+  /** What the client said of itself in X-Forwarded-… and Forwarded; undefined: nothing. */
+  originalForwarded: OriginalForwarded | undefined = undefined;
   bodyBytesSent = 0;
   /** Whose phases do not run any more. */
   skippedPlugins: Set<string> | undefined = undefined;
@@ -171,18 +180,12 @@ export class GatewayContext implements RequestContext {
   attachConsumer(consumer: ConsumerMatch): void {
     this.consumer = consumer;
     const { headers } = this.request;
-    headers.set('X-Consumer-Username', consumer.username);
+    headers.setKnown('X-Consumer-Username', 'x-consumer-username', consumer.username);
     // A client must not pass off its own values as ours.
-    setOrDelete(headers, 'X-Credential-Identifier', consumer.credentialId);
-    setOrDelete(headers, 'X-Consumer-Custom-ID', consumer.customId);
+    const { credentialId, customId } = consumer;
+    if (credentialId === undefined) headers.deleteKnown('x-credential-identifier');
+    else headers.set('X-Credential-Identifier', credentialId);
+    if (customId === undefined) headers.deleteKnown('x-consumer-custom-id');
+    else headers.set('X-Consumer-Custom-ID', customId);
   }
-}
-
-function setOrDelete(
-  headers: GatewayRequest['headers'],
-  name: string,
-  value: string | undefined,
-): void {
-  if (value === undefined) headers.delete(name);
-  else headers.set(name, value);
 }

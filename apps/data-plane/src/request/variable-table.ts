@@ -107,6 +107,10 @@ export const VARIABLES: Readonly<Record<string, readonly [VariableReader, string
     (ctx) => attemptsList(ctx, (attempt) => attempt.status?.toString() ?? '502'),
     'status of each try',
   ],
+  upstream_connect_time: [
+    (ctx) => attemptsList(ctx, ({ traffic }) => seconds(traffic?.connectTimeMs)),
+    'seconds until there was a connection, handshake included, of each try',
+  ],
   upstream_header_time: [
     (ctx) => attemptsList(ctx, (attempt) => seconds(attempt.headerTimeMs)),
     'seconds to the head, of each try',
@@ -170,6 +174,14 @@ export const VARIABLES: Readonly<Record<string, readonly [VariableReader, string
     (ctx) => attemptsList(ctx, ({ bodyBytes = 0 }) => String(bodyBytes)),
     'bytes of the body, of each try',
   ],
+  upstream_bytes_sent: [
+    (ctx) => attemptsList(ctx, ({ traffic }) => String(traffic?.bytesSent ?? 0)),
+    'bytes sent to the node, of each try; of gRPC without heads',
+  ],
+  upstream_bytes_received: [
+    (ctx) => attemptsList(ctx, ({ traffic }) => String(traffic?.bytesReceived ?? 0)),
+    'bytes that the node sent, of each try; of gRPC without heads',
+  ],
   apisix_upstream_response_time: [
     (ctx) => attemptsList(ctx, (attempt) => seconds(attempt.responseTimeMs)),
     'the same as `upstream_response_time`, unless a plugin knows better',
@@ -190,8 +202,24 @@ export const VARIABLES: Readonly<Record<string, readonly [VariableReader, string
   upstream_mirror_uri: [() => '', 'path and query of what proxy-mirror sends'],
   rate_limiting_info: [() => '', 'what limit-count found, as JSON'],
   original_x_forwarded_for: [
-    (ctx) => ctx.request.headers.get('x-forwarded-for'),
+    (ctx) => ctx.originalForwarded?.for ?? '',
     'X-Forwarded-For as the client sent it, also where it is not trusted',
+  ],
+  original_x_forwarded_proto: [
+    (ctx) => ctx.originalForwarded?.proto ?? '',
+    'X-Forwarded-Proto as the client sent it',
+  ],
+  original_x_forwarded_host: [
+    (ctx) => ctx.originalForwarded?.host ?? '',
+    'X-Forwarded-Host as the client sent it',
+  ],
+  original_x_forwarded_port: [
+    (ctx) => ctx.originalForwarded?.port ?? '',
+    'X-Forwarded-Port as the client sent it',
+  ],
+  original_forwarded: [
+    (ctx) => ctx.originalForwarded?.all ?? '',
+    'Forwarded as the client sent it',
   ],
   request_type: [() => 'traditional_http', '`traditional_http`, unless an AI plugin says another'],
   tcpinfo_rtt: [() => '', 'empty: the system is not asked'],

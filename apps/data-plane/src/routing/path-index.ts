@@ -19,6 +19,7 @@ interface PrefixLength {
 
 /** Up to so many are scanned: most hosts have few routes, and maps take a kilobyte a host. */
 const FEW_MAX = 8;
+const STAR = 42;
 
 /**
  * Candidates by path. An exact path beats any prefix, whatever the priority; among prefixes the
@@ -36,6 +37,33 @@ export interface PathIndex<T> {
 
 export function emptyPathIndex<T>(): PathIndex<T> {
   return EMPTY as PathIndex<T>;
+}
+
+/** Most hosts of a gateway with very many have one path. */
+class OnePath<T> implements PathIndex<T> {
+  readonly #candidate: RouteCandidate<T>;
+
+  constructor(candidate: RouteCandidate<T>) {
+    this.#candidate = candidate;
+  }
+
+  get size(): number {
+    return 1;
+  }
+
+  match(request: RouteRequest): RouteCandidate<T> | undefined {
+    const candidate = this.#candidate;
+    const isMatch = beginsAs(candidate, request.path) && candidatePasses(candidate, request);
+    return isMatch ? candidate : undefined;
+  }
+
+  tries(path: string): readonly RouteCandidate<T>[] {
+    return beginsAs(this.#candidate, path) ? [this.#candidate] : [];
+  }
+
+  with(changes: readonly CandidateChange<T>[]): PathIndex<T> {
+    return new FewPaths([this.#candidate]).with(changes);
+  }
 }
 
 /** All candidates in the order in which they are tried. */
@@ -73,6 +101,8 @@ class FewPaths<T> implements PathIndex<T> {
       const without = inOrder.filter((other) => !sameEntry(other, candidate));
       inOrder = remove ? without : insertSorted(without, candidate, compareTries);
     }
+    const [first] = inOrder;
+    if (inOrder.length === 1 && first !== undefined) return new OnePath(first);
     if (inOrder.length <= FEW_MAX) return new FewPaths(inOrder);
     return ManyPaths.empty<T>().with(inOrder.map((candidate) => ({ candidate, remove: false })));
   }
@@ -195,18 +225,27 @@ function listOf<T>(candidates: Candidates<T> | undefined): readonly RouteCandida
   return isList(candidates) ? candidates : [candidates];
 }
 
-function isPrefixPattern<T>({ pattern, parameters }: RouteCandidate<T>): boolean {
-  return parameters !== undefined || pattern.endsWith('*');
+function isPrefixPattern<T>({ pattern, conditions }: RouteCandidate<T>): boolean {
+  return conditions?.parameters !== undefined || pattern.endsWith('*');
 }
 
 /** Whether the path has the text that the pattern begins with; parameters are a condition. */
 export function beginsAs<T>(candidate: RouteCandidate<T>, path: string): boolean {
-  const { pattern, parameters } = candidate;
+  const { pattern, conditions } = candidate;
+  const parameters = conditions?.parameters;
   if (parameters !== undefined) return path.startsWith(parameters.prefix);
-  return pattern.endsWith('*') ? path.startsWith(pattern.slice(0, -1)) : path === pattern;
+  const last = pattern.length - 1;
+  if (pattern.charCodeAt(last) !== STAR) return path === pattern;
+  if (path.length < last) return false;
+  // what slice() makes would have to be collected
+  for (let i = 0; i < last; i++) {
+    if (path.charCodeAt(i) !== pattern.charCodeAt(i)) return false;
+  }
+  return true;
 }
 
-function prefixLength<T>({ pattern, parameters }: RouteCandidate<T>): number {
+function prefixLength<T>({ pattern, conditions }: RouteCandidate<T>): number {
+  const parameters = conditions?.parameters;
   return parameters === undefined ? pattern.length - 1 : parameters.prefix.length;
 }
 

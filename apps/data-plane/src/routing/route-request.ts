@@ -15,15 +15,22 @@ export interface RouteRequest {
 /** One way into a route: a path pattern with the conditions beside it. */
 export interface RouteCandidate<T> {
   readonly target: T;
-  /** Route id: orders candidates that nothing else tells apart. */
-  readonly id: string;
   readonly pattern: string;
-  /** Undefined: the pattern is plain text, with a star at its end or without. */
-  readonly parameters: PathParameters | undefined;
-  readonly priority: number;
-  readonly createdIndex: number;
   /** Undefined: any. */
   readonly methods: ReadonlySet<string> | undefined;
+  /** Undefined: nothing else is asked. Apart, for few routes have any, and there may be very many. */
+  readonly conditions: RareConditions | undefined;
+  /** The host pattern below which it stands; undefined: below none. */
+  readonly host: string | undefined;
+  readonly priority: number;
+  readonly createdIndex: number;
+  /** Route id: orders candidates that nothing else tells apart. */
+  readonly id: string;
+}
+
+export interface RareConditions {
+  /** Undefined: the pattern is plain text, with a star at its end or without. */
+  readonly parameters: PathParameters | undefined;
   readonly clients: { has(address: string): boolean } | undefined;
   /** Only in router mode `radixtree_uri`, where hosts are one condition among others. */
   readonly hosts: readonly string[] | undefined;
@@ -43,12 +50,13 @@ export type RouteCondition = 'method' | 'remote_addr' | 'host' | 'vars' | 'uri';
 
 /** All conditions hold. */
 export function candidatePasses<T>(candidate: RouteCandidate<T>, request: RouteRequest): boolean {
+  if (!methodPasses(candidate, request)) return false;
   return (
-    methodPasses(candidate, request) &&
-    clientPasses(candidate, request) &&
-    hostPasses(candidate, request) &&
-    varsPass(candidate, request) &&
-    parametersPass(candidate, request)
+    candidate.conditions === undefined ||
+    (clientPasses(candidate, request) &&
+      hostPasses(candidate, request) &&
+      varsPass(candidate, request) &&
+      parametersPass(candidate, request))
   );
 }
 
@@ -74,19 +82,36 @@ function methodPasses<T>({ methods }: RouteCandidate<T>, { method }: RouteReques
   return methods === undefined || methods.has(method);
 }
 
-function clientPasses<T>({ clients }: RouteCandidate<T>, request: RouteRequest): boolean {
+function clientPasses<T>({ conditions }: RouteCandidate<T>, request: RouteRequest): boolean {
+  const clients = conditions?.clients;
   return clients === undefined || clients.has(request.clientAddress);
 }
 
-function hostPasses<T>({ hosts }: RouteCandidate<T>, { host }: RouteRequest): boolean {
-  return hosts === undefined || hosts.some((pattern) => hostMatches(pattern, host));
+function hostPasses<T>({ conditions }: RouteCandidate<T>, request: RouteRequest): boolean {
+  const hosts = conditions?.hosts;
+  return hosts === undefined || findHost(hosts, request) !== undefined;
 }
 
-function varsPass<T>({ condition }: RouteCandidate<T>, { vars }: RouteRequest): boolean {
+/**
+ * The first pattern that takes the request's host; one with a colon in it is held against the whole
+ * Host header, port included (match_route_opts of lua-resty-radixtree).
+ */
+export function findHost(hosts: readonly string[], request: RouteRequest): string | undefined {
+  return hosts.find((pattern) => hostMatches(pattern, comparedHost(pattern, request)));
+}
+
+function comparedHost(pattern: string, { host, vars }: RouteRequest): string {
+  if (!pattern.includes(':')) return host;
+  return vars.get('http_host')?.toLowerCase() ?? host;
+}
+
+function varsPass<T>({ conditions }: RouteCandidate<T>, { vars }: RouteRequest): boolean {
+  const condition = conditions?.condition;
   return condition === undefined || condition(vars);
 }
 
-function parametersPass<T>({ parameters }: RouteCandidate<T>, { path }: RouteRequest): boolean {
+function parametersPass<T>({ conditions }: RouteCandidate<T>, { path }: RouteRequest): boolean {
+  const parameters = conditions?.parameters;
   return parameters === undefined || parameters.capture(path) !== undefined;
 }
 

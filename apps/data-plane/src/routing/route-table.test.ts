@@ -6,10 +6,9 @@ import {
   failedConditions,
   hostMatches,
 } from './route-request.ts';
-import type { RouteCandidate, RouteRequest } from './route-request.ts';
+import type { RareConditions, RouteCandidate, RouteRequest } from './route-request.ts';
 import { compileParameters } from './path-parameters.ts';
 import { RouteTable } from './route-table.ts';
-import type { HostedCandidate } from './route-table.ts';
 
 const noVars = { get: () => undefined };
 
@@ -20,28 +19,23 @@ function request(path: string, more: Partial<RouteRequest> = {}): RouteRequest {
 function entry(
   id: string,
   pattern: string,
-  more: Partial<RouteCandidate<string>> & { host?: string } = {},
-): HostedCandidate<string> {
-  const { host, ...conditions } = more;
+  more: Partial<RouteCandidate<string> & RareConditions> = {},
+): RouteCandidate<string> {
+  const { parameters, clients, hosts, condition, ...rest } = more;
   return {
-    host,
-    candidate: {
-      target: id,
-      id,
-      pattern,
-      parameters: undefined,
-      priority: 0,
-      createdIndex: 1,
-      methods: undefined,
-      clients: undefined,
-      hosts: undefined,
-      condition: undefined,
-      ...conditions,
-    },
+    target: id,
+    id,
+    pattern,
+    host: undefined,
+    priority: 0,
+    createdIndex: 1,
+    methods: undefined,
+    conditions: { parameters, clients, hosts, condition },
+    ...rest,
   };
 }
 
-function tableOf(...entries: HostedCandidate<string>[]): RouteTable<string> {
+function tableOf(...entries: RouteCandidate<string>[]): RouteTable<string> {
   return RouteTable.empty<string>().with([{ before: [], after: entries }]);
 }
 
@@ -82,7 +76,7 @@ describe('RouteTable', () => {
   });
 
   test('takes the longest text before a parameter first, and priority among those of one text', () => {
-    const withParameters = (id: string, pattern: string, priority = 0): HostedCandidate<string> =>
+    const withParameters = (id: string, pattern: string, priority = 0): RouteCandidate<string> =>
       entry(id, pattern, { priority, parameters: compileParameters(pattern, true) });
     const few = [
       withParameters('id', '/u/:id'),
@@ -98,6 +92,21 @@ describe('RouteTable', () => {
       expect(table.match(request('/u/me/1/2'))?.target).toBe('rest');
       expect(table.match(request('/u/'))?.target).toBe('rest');
     }
+  });
+
+  test('a host condition with a port asks for the whole Host header', () => {
+    const table = tableOf(
+      entry('port', '/a', { hosts: ['a.test:81'], priority: 1 }),
+      entry('any', '/a', { hosts: ['*.test'] }),
+    );
+    const found = (header: string): string | undefined => {
+      const vars = { get: (name: string) => (name === 'http_host' ? header : undefined) };
+      const match = table.match(request('/a', { vars }));
+      return match && `${match.target} ${match.host}`;
+    };
+    expect(found('A.test:81')).toBe('port a.test:81');
+    expect(found('a.test:82')).toBe('any *.test');
+    expect(found('a.test')).toBe('any *.test');
   });
 
   test('forgets what is removed and leaves the older table as it was', () => {
@@ -178,7 +187,7 @@ describe('RouteTable', () => {
           const wanted = request(target);
           const found = table.match(wanted)?.target;
           expect(found).toBe(naiveMatch(kept, wanted));
-          const tried = table.tries(wanted).map(({ candidate }) => candidate);
+          const tried = table.tries(wanted);
           expect(tried.find((one) => candidatePasses(one, wanted))?.target).toBe(found);
           for (const one of tried) {
             expect(failedConditions(one, wanted).length === 0).toBe(candidatePasses(one, wanted));
@@ -191,21 +200,21 @@ describe('RouteTable', () => {
 });
 
 /** The rules as a sort over everything: host group, exactness, path length, then the rest. */
-function naiveMatch(all: readonly HostedCandidate<string>[], wanted: RouteRequest): unknown {
+function naiveMatch(all: readonly RouteCandidate<string>[], wanted: RouteRequest): unknown {
   const hostRank = (host: string | undefined): number =>
     host === undefined ? -1 : host.startsWith('*') ? host.length : 1000;
   const isPrefix = (pattern: string): boolean => pattern.endsWith('*');
   return all
     .filter(({ host }) => host === undefined || hostMatches(host, wanted.host))
-    .filter(({ candidate: { pattern } }) =>
+    .filter(({ pattern }) =>
       isPrefix(pattern) ? wanted.path.startsWith(pattern.slice(0, -1)) : wanted.path === pattern,
     )
-    .filter(({ candidate }) => candidatePasses(candidate, wanted))
+    .filter((candidate) => candidatePasses(candidate, wanted))
     .sort(
       (a, b) =>
         hostRank(b.host) - hostRank(a.host) ||
-        Number(isPrefix(a.candidate.pattern)) - Number(isPrefix(b.candidate.pattern)) ||
-        b.candidate.pattern.length - a.candidate.pattern.length ||
-        compareCandidates(a.candidate, b.candidate),
-    )[0]?.candidate.target;
+        Number(isPrefix(a.pattern)) - Number(isPrefix(b.pattern)) ||
+        b.pattern.length - a.pattern.length ||
+        compareCandidates(a, b),
+    )[0]?.target;
 }

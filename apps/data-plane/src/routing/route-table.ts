@@ -1,6 +1,6 @@
 import { LayeredMap } from './layered-map.ts';
 import { emptyPathIndex } from './path-index.ts';
-import { hostMatches } from './route-request.ts';
+import { findHost } from './route-request.ts';
 import type { CandidateChange, PathIndex } from './path-index.ts';
 import type { RouteCandidate, RouteMatch, RouteRequest } from './route-request.ts';
 
@@ -8,14 +8,8 @@ export type RouterMode = 'radixtree_host_uri' | 'radixtree_uri' | 'radixtree_uri
 
 /** A route that comes, goes or changes: its candidates before and after. */
 export interface RouteChange<T> {
-  readonly before: readonly HostedCandidate<T>[];
-  readonly after: readonly HostedCandidate<T>[];
-}
-
-/** A candidate below a host pattern; undefined: below no host. */
-export interface HostedCandidate<T> {
-  readonly host: string | undefined;
-  readonly candidate: RouteCandidate<T>;
+  readonly before: readonly RouteCandidate<T>[];
+  readonly after: readonly RouteCandidate<T>[];
 }
 
 /**
@@ -49,45 +43,40 @@ export class RouteTable<T> {
   match(request: RouteRequest): RouteMatch<T> | undefined {
     if (!this.#exactHosts.isEmpty) {
       const found = this.#exactHosts.get(request.host)?.match(request);
-      if (found !== undefined) return matchOf(found, request.host);
+      if (found !== undefined) return matchOf(found, found.host);
     }
     for (const { suffix, paths } of this.#wildcards) {
       if (!request.host.endsWith(suffix)) continue;
       const found = paths.match(request);
-      if (found !== undefined) return matchOf(found, `*${suffix}`);
+      if (found !== undefined) return matchOf(found, found.host);
     }
     const found = this.#anyHost.match(request);
     if (found === undefined) return undefined;
-    return matchOf(
-      found,
-      found.hosts?.find((pattern) => hostMatches(pattern, request.host)),
-    );
+    const hosts = found.conditions?.hosts;
+    return matchOf(found, hosts && findHost(hosts, request));
   }
 
   /** Everything that `match` would look at until one passes, in this order. */
-  tries({ host, path }: Pick<RouteRequest, 'host' | 'path'>): readonly HostedCandidate<T>[] {
+  tries({ host, path }: Pick<RouteRequest, 'host' | 'path'>): readonly RouteCandidate<T>[] {
+    const wildcards = this.#wildcards.filter(({ suffix }) => host.endsWith(suffix));
     const groups = [
-      { host: host as string | undefined, paths: this.#exactHosts.get(host) },
-      ...this.#wildcards
-        .filter(({ suffix }) => host.endsWith(suffix))
-        .map(({ suffix, paths }) => ({ host: `*${suffix}`, paths })),
-      { host: undefined, paths: this.#anyHost },
+      this.#exactHosts.get(host),
+      ...wildcards.map(({ paths }) => paths),
+      this.#anyHost,
     ];
-    return groups.flatMap((group) =>
-      (group.paths?.tries(path) ?? []).map((candidate) => ({ host: group.host, candidate })),
-    );
+    return groups.flatMap((paths) => paths?.tries(path) ?? []);
   }
 
   with(changes: readonly RouteChange<T>[]): RouteTable<T> {
     const byHost = new Map<string | undefined, CandidateChange<T>[]>();
-    const note = ({ host, candidate }: HostedCandidate<T>, remove: boolean): void => {
-      const list = byHost.get(host);
-      if (list === undefined) byHost.set(host, [{ candidate, remove }]);
+    const note = (candidate: RouteCandidate<T>, remove: boolean): void => {
+      const list = byHost.get(candidate.host);
+      if (list === undefined) byHost.set(candidate.host, [{ candidate, remove }]);
       else list.push({ candidate, remove });
     };
     for (const { before, after } of changes) {
-      for (const entry of before) note(entry, true);
-      for (const entry of after) note(entry, false);
+      for (const candidate of before) note(candidate, true);
+      for (const candidate of after) note(candidate, false);
     }
     if (byHost.size === 0) return this;
 

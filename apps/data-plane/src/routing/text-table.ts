@@ -1,8 +1,10 @@
 /** FNV-1a over UTF-16 code units. */
 const HASH_SEED = 0x811c9dc5 | 0;
 const HASH_PRIME = 0x01000193;
-/** Two cells a slot: hash, and place of the entry + 1. */
+/** Two cells a slot: hash, and place of the entry; 0: free. */
 const CELLS = 2;
+/** A key and its value lie side by side: mostly one look at memory for both. The first place is nobody's. */
+const PLACES = 2;
 /** Half of them stay empty at the least: a look for what is not there ends at the first such. */
 const SLOTS_PER_KEY = 2;
 
@@ -18,10 +20,12 @@ export function addToHash(hash: number, text: string, from: number, to: number):
   return h;
 }
 
+/** Keys and values in turn. */
+type Pairs<V> = (string | V | undefined)[];
+
 /** All that lookups need. What is removed leaves its key behind, without a value. */
 interface Entries<V> {
-  readonly keys: string[];
-  readonly values: (V | undefined)[];
+  readonly pairs: Pairs<V>;
   readonly slots: Int32Array;
   /** Keys that have a value. */
   size: number;
@@ -33,22 +37,20 @@ interface Entries<V> {
  * which is another access to memory that no cache holds. Immutable.
  */
 export class TextTable<V> {
-  readonly #keys: readonly string[];
-  readonly #values: readonly (V | undefined)[];
+  readonly #pairs: Readonly<Pairs<V>>;
   readonly #slots: Int32Array;
   readonly #mask: number;
   readonly size: number;
 
-  private constructor({ keys, values, slots, size }: Entries<V>) {
-    this.#keys = keys;
-    this.#values = values;
+  private constructor({ pairs, slots, size }: Entries<V>) {
+    this.#pairs = pairs;
     this.#slots = slots;
     this.#mask = slots.length / CELLS - 1;
     this.size = size;
   }
 
   static empty<V>(): TextTable<V> {
-    return new TextTable<V>({ keys: [], values: [], slots: slotsFor(0), size: 0 });
+    return new TextTable<V>({ pairs: ['', undefined], slots: slotsFor(0), size: 0 });
   }
 
   /** By the first `length` characters of `text`, whose hash is `hash`. */
@@ -56,10 +58,11 @@ export class TextTable<V> {
     const slots = this.#slots;
     const mask = this.#mask;
     for (let slot = spread(hash) & mask; ; slot = (slot + 1) & mask) {
-      const entry = slots[slot * CELLS + 1] as number;
-      if (entry === 0) return undefined;
+      const place = slots[slot * CELLS + 1] as number;
+      if (place === 0) return undefined;
       if (slots[slot * CELLS] !== hash) continue;
-      if (begins(text, length, this.#keys[entry - 1] as string)) return this.#values[entry - 1];
+      const pairs = this.#pairs;
+      if (begins(text, length, pairs[place] as string)) return pairs[place + 1] as V | undefined;
     }
   }
 
@@ -68,7 +71,7 @@ export class TextTable<V> {
    * of memory, and hashed again only when it has grown, or half of it is gone.
    */
   with(changes: ReadonlyMap<string, V | undefined>): TextTable<V> {
-    const keysMax = this.#keys.length + changes.size;
+    const keysMax = this.#pairs.length / PLACES - 1 + changes.size;
     const fits = slotsFor(keysMax).length <= this.#slots.length && this.size * 2 >= keysMax;
     const entries = fits ? this.#copy() : this.#rebuilt(keysMax);
     for (const [key, value] of changes) put(entries, key, value);
@@ -77,17 +80,18 @@ export class TextTable<V> {
 
   #copy(): Entries<V> {
     return {
-      keys: this.#keys.slice(),
-      values: this.#values.slice(),
+      pairs: this.#pairs.slice(),
       slots: this.#slots.slice(),
       size: this.size,
     };
   }
 
   #rebuilt(keysMax: number): Entries<V> {
-    const entries: Entries<V> = { keys: [], values: [], slots: slotsFor(keysMax), size: 0 };
-    for (let i = 0; i < this.#keys.length; i++) {
-      if (this.#values[i] !== undefined) put(entries, this.#keys[i] as string, this.#values[i]);
+    const entries: Entries<V> = { pairs: ['', undefined], slots: slotsFor(keysMax), size: 0 };
+    const pairs = this.#pairs;
+    for (let i = PLACES; i < pairs.length; i += PLACES) {
+      const value = pairs[i + 1] as V | undefined;
+      if (value !== undefined) put(entries, pairs[i] as string, value);
     }
     return entries;
   }
@@ -100,24 +104,24 @@ function slotsFor(keys: number): Int32Array {
 }
 
 function put<V>(entries: Entries<V>, key: string, value: V | undefined): void {
-  const { keys, values, slots } = entries;
+  const { pairs, slots } = entries;
   const mask = slots.length / CELLS - 1;
   const hash = addToHash(HASH_SEED, key, 0, key.length);
   let slot = spread(hash) & mask;
   for (;;) {
-    const entry = slots[slot * CELLS + 1] as number;
-    if (entry === 0) break;
-    if (slots[slot * CELLS] === hash && keys[entry - 1] === key) {
-      entries.size += Number(value !== undefined) - Number(values[entry - 1] !== undefined);
-      values[entry - 1] = value;
+    const place = slots[slot * CELLS + 1] as number;
+    if (place === 0) break;
+    if (slots[slot * CELLS] === hash && pairs[place] === key) {
+      entries.size += Number(value !== undefined) - Number(pairs[place + 1] !== undefined);
+      pairs[place + 1] = value;
       return;
     }
     slot = (slot + 1) & mask;
   }
   if (value === undefined) return;
   slots[slot * CELLS] = hash;
-  slots[slot * CELLS + 1] = keys.push(key);
-  values.push(value);
+  slots[slot * CELLS + 1] = pairs.length;
+  pairs.push(key, value);
   entries.size += 1;
 }
 

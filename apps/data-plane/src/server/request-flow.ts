@@ -250,7 +250,8 @@ class RequestFlow implements ExchangeListener, ForwardHandler {
 
   onEnd(trailers: HeaderList | undefined): void {
     if (this.#isFinished) return;
-    for (const observer of this.#ctx.response.observers ?? []) observer.onEnd();
+    const { observers } = this.#ctx.response;
+    if (observers !== undefined) for (const observer of observers) observer.onEnd();
     try {
       if (this.#held?.isDone === false) this.#held.ended(trailers);
       else this.#endAnswer(trailers);
@@ -346,7 +347,8 @@ class RequestFlow implements ExchangeListener, ForwardHandler {
   #stopSources(): void {
     this.#forwarding?.cancel();
     this.#source?.cancel();
-    for (const observer of this.#ctx.response.observers ?? []) observer.onCut();
+    const { observers } = this.#ctx.response;
+    if (observers !== undefined) for (const observer of observers) observer.onCut();
   }
 
   /** nginx's status for a client that did not wait. A head that was sent counts. */

@@ -81,6 +81,17 @@ export interface UpstreamSurroundings {
   serviceOf?(resource: UpstreamResource): ServiceNodes;
 }
 
+export interface UpstreamPlace {
+  /**
+   * Whose upstream it is, whatever its version: `upstreams/1`, or `routes/1` for one that a route has
+   * in itself.
+   */
+  readonly key: string;
+  readonly around: UpstreamSurroundings;
+  /** See CompileUpstreamOptions of the plugin SDK. */
+  readonly hostWithoutPort?: boolean;
+}
+
 const OWN_LOADS = 256;
 
 /** Of an upstream whose load and health concern nobody else. */
@@ -88,32 +99,26 @@ export function standingAlone(): UpstreamSurroundings {
   return { loads: new NodeLoads(allocateLoads(OWN_LOADS, 1), 0), healthOf: () => undefined };
 }
 
-/**
- * `resource` is validated and has its defaults. `key` is whose upstream it is, whatever its version:
- * `upstreams/1`, or `routes/1` for one that a route has in itself.
- */
+/** `resource` is validated and has its defaults. */
 export function compileUpstream(
   resource: UpstreamResource,
   id: string | undefined,
-  { key, around }: { key: string; around: UpstreamSurroundings } = {
-    key: `upstreams/${id ?? ''}`,
-    around: standingAlone(),
-  },
+  place: UpstreamPlace = { key: `upstreams/${id ?? ''}`, around: standingAlone() },
 ): CompiledUpstream {
-  if (resource.service_name === undefined) return compileWithNodes(resource, id, { key, around });
+  if (resource.service_name === undefined) return compileWithNodes(resource, id, place);
   const compile = (nodes: readonly UpstreamNode[]): CompiledUpstream =>
-    compileWithNodes({ ...resource, nodes }, id, { key, around });
-  const service = around.serviceOf?.(resource) ?? unknownService(resource.discovery_type);
+    compileWithNodes({ ...resource, nodes }, id, place);
+  const service = place.around.serviceOf?.(resource) ?? unknownService(resource.discovery_type);
   return { ...compile([]), discovered: new DiscoveredUpstream(service, compile) };
 }
 
 function compileWithNodes(
   resource: UpstreamResource,
   id: string | undefined,
-  { key, around }: { key: string; around: UpstreamSurroundings },
+  { key, around, hostWithoutPort = false }: UpstreamPlace,
 ): CompiledUpstream {
   const scheme = resource.scheme ?? 'http';
-  const nodes = listNodes(resource.nodes, scheme);
+  const nodes = listNodes(resource.nodes, scheme, hostWithoutPort);
   const health = around.healthOf(key, resource);
   const problem = balancerProblem(resource);
   return {
@@ -154,13 +159,21 @@ export function timeoutsMs(timeout: Timeout): TimeoutsMs {
 export function listNodes(
   nodes: UpstreamResource['nodes'],
   scheme: string,
+  hostWithoutPort = false,
 ): readonly CompiledNode[] {
   if (nodes === undefined) return [];
   const isList = (value: typeof nodes): value is readonly UpstreamNode[] => Array.isArray(value);
   const list = isList(nodes)
     ? nodes
     : Object.entries(nodes).map(([address, weight]) => ({ ...splitAddress(address), weight }));
-  return list.map((node) => compileNode(node, scheme));
+  return list.map((node) => {
+    const compiled = compileNode(node, scheme);
+    return hostWithoutPort ? { ...compiled, hostHeader: shownHost(compiled.host) } : compiled;
+  });
+}
+
+function shownHost(host: string): string {
+  return host.includes(':') ? `[${host}]` : host;
 }
 
 function compileNode(node: UpstreamNode, scheme: string): CompiledNode {
@@ -169,7 +182,7 @@ function compileNode(node: UpstreamNode, scheme: string): CompiledNode {
   const named = node.port === undefined ? splitAddress(node.host) : node;
   const port = named.port ?? defaultPort;
   const host = named.host.startsWith('[') ? named.host.slice(1, -1) : named.host;
-  const shown = host.includes(':') ? `[${host}]` : host;
+  const shown = shownHost(host);
   return {
     host,
     port,

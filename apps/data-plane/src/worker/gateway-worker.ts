@@ -1,8 +1,8 @@
 import { startTelemetry } from '@polygate/chassis';
-import type { Logger } from '@polygate/chassis';
+import type { Logger, RunnerConfig } from '@polygate/chassis';
 import { IpSet } from '@polygate/model';
 import { loadPlugins, logBatches } from '@polygate/plugins';
-import type { PluginEnvironment } from '@polygate/plugin-sdk';
+import type { ErrorLog, PluginEnvironment } from '@polygate/plugin-sdk';
 import type { ConfigUpdate, PluginSelection } from '../config/config-item.ts';
 import { SnapshotBuilder } from '../config/snapshot-builder.ts';
 import type { CompileFailure } from '../config/snapshot-builder.ts';
@@ -48,6 +48,8 @@ export interface GatewayWorker {
   explain(question: ExplainQuestion): Explained;
   /** Never rejects. */
   reportRunners(withManagers: boolean): Promise<RunnersReport>;
+  /** From now on calls go where these runners have their plugins. */
+  takeRunners(runners: readonly RunnerConfig[]): void;
   /** What health checks found out. */
   takeHealth(change: HealthChange): void;
   /** What a registry told of. */
@@ -71,7 +73,7 @@ export async function createGatewayWorker(
 ): Promise<GatewayWorker> {
   const { config } = start;
   const logs = openWorkerLogs(start);
-  const { log, accessLog } = logs;
+  const { log, accessLog, errorLog } = logs;
   const telemetry = await startTelemetry(config.polygate.telemetry, 'data-plane', log);
   const metrics = new WorkerMetrics();
   const shared = new SharedCounters(start.counters);
@@ -83,8 +85,9 @@ export async function createGatewayWorker(
   const holder = new SnapshotHolder((error) => log.error(`dispose failed: ${String(error)}`));
   const health = new WorkerHealth(onHealth, log);
   const services = new WorkerServices(onServices);
-  const parts = { health, services, metrics, shared, runnerCalls, counts, metricsText, log };
-  const builder = createBuilder(start, parts);
+  const builder = createBuilder(start, {
+    ...{ health, services, metrics, shared, runnerCalls, counts, metricsText, log, errorLog },
+  });
   const gateway: Gateway = {
     ...gatewaySettings(start),
     holder,
@@ -116,6 +119,7 @@ export async function createGatewayWorker(
       return explainInWorker(question, { gateway, builder, server });
     },
     reportRunners: (withManagers) => runnerCalls.report(withManagers),
+    takeRunners: (runners) => runnerCalls.external.takeRunners(runners),
     reopenLogs: () => logs.reopen(),
     takeHealth: (change) => health.take(change),
     takeService: (change) => services.take(change),
@@ -149,6 +153,7 @@ function createBuilder(
     readonly runnerCalls: RunnerCalls;
     readonly metricsText: () => Promise<string>;
     readonly log: Logger;
+    readonly errorLog: ErrorLog;
   },
 ): SnapshotBuilder {
   const { config } = start;
@@ -176,6 +181,7 @@ function createBuilder(
         metricsText: parts.metricsText,
       },
       logFor: (plugin) => log.child({ plugin }),
+      errorLog: parts.errorLog,
     },
   });
 }

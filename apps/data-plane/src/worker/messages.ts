@@ -1,4 +1,4 @@
-import type { GatewayConfig } from '@polygate/chassis';
+import type { GatewayConfig, RunnerConfig } from '@polygate/chassis';
 import type { ConfigUpdate } from '../config/config-item.ts';
 import type { CompileFailure } from '../config/snapshot-builder.ts';
 import type { ServiceChange, ServiceWishes } from '../discovery/discovery-messages.ts';
@@ -40,6 +40,8 @@ export type ToWorker =
   | { readonly kind: 'collect-metrics'; readonly id: number }
   | { readonly kind: 'explain'; readonly id: number; readonly question: ExplainQuestion }
   | { readonly kind: 'report-runners'; readonly id: number; readonly withManagers: boolean }
+  /** The configuration file was read again. */
+  | { readonly kind: 'take-runners'; readonly runners: readonly RunnerConfig[] }
   /** Health checks found something out. */
   | { readonly kind: 'health'; readonly change: HealthChange }
   /** A registry told of a service. */

@@ -1,5 +1,6 @@
 import type { Logger } from '@polygate/chassis';
 import type { MetricRegistry, SharedState } from '@polygate/plugin-sdk';
+import { readClientTls } from '@polygate/rpc';
 import { metricPrefix } from '../metrics/exporter-settings.ts';
 import { createExternalPlugins } from '../runner/external-plugins.ts';
 import type { GatewayExternalPlugins } from '../runner/external-plugins.ts';
@@ -33,6 +34,7 @@ export function openRunnerCalls(
   const { runnerManager, runners } = config.polygate;
   const client = connectRunnerManagers({
     addresses: runnerManager.addresses,
+    tls: runnerManager.addressTls && readClientTls(runnerManager.addressTls),
     log: around.log,
     callsInFlightMax: runnerManager.inFlightMax,
     connectWaitMs: runnerManager.connectTimeoutMs,

@@ -1,6 +1,7 @@
 import { createLogger, openLogDestination } from '@polygate/chassis';
 import type { Logger } from '@polygate/chassis';
 import { lineFiles } from '@polygate/plugin-sdk';
+import type { ErrorLog, ErrorLogLine } from '@polygate/plugin-sdk';
 import { createAccessLog } from '../access-log/access-log.ts';
 import type { AccessLog } from '../access-log/access-log.ts';
 import type { WorkerStart } from './messages.ts';
@@ -9,6 +10,8 @@ import type { WorkerStart } from './messages.ts';
 export interface WorkerLogs {
   readonly log: Logger;
   readonly accessLog: AccessLog | undefined;
+  /** What `log` writes. */
+  readonly errorLog: ErrorLog;
   /** Files of plugins included. */
   reopen(): void;
   close(): Promise<void>;
@@ -16,8 +19,14 @@ export interface WorkerLogs {
 
 export function openWorkerLogs({ config, workerId }: WorkerStart): WorkerLogs {
   const stream = openLogDestination(config.errorLogFile);
+  const tap = new LineTap();
   const log = createLogger({
-    stream,
+    stream: {
+      write(line) {
+        tap.tell(line);
+        return stream.write(line);
+      },
+    },
     level: config.errorLogLevel,
     format: config.polygate.logFormat,
     service: `data-plane#${workerId}`,
@@ -26,6 +35,7 @@ export function openWorkerLogs({ config, workerId }: WorkerStart): WorkerLogs {
   return {
     log,
     accessLog,
+    errorLog: tap,
     reopen() {
       stream.reopen();
       accessLog?.reopen();
@@ -35,4 +45,23 @@ export function openWorkerLogs({ config, workerId }: WorkerStart): WorkerLogs {
       await Promise.all([accessLog?.close(), lineFiles.close()]);
     },
   };
+}
+
+/** `[warn]` behind the time, or the field of a line of JSON, which is its first. */
+const LEVEL = /^(?:\S+ \S+ \[|\{"level":")(\w+)/;
+
+class LineTap implements ErrorLog {
+  readonly #listeners = new Set<(line: ErrorLogLine) => void>();
+
+  subscribe(listener: (line: ErrorLogLine) => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  tell(written: string): void {
+    if (this.#listeners.size === 0) return;
+    const text = written.trimEnd();
+    const level = LEVEL.exec(text)?.[1] ?? '';
+    for (const listener of this.#listeners) listener({ level, text });
+  }
 }

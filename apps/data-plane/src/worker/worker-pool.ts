@@ -1,5 +1,6 @@
+import { setTimeout as pause } from 'node:timers/promises';
 import { Worker } from 'node:worker_threads';
-import type { Logger } from '@polygate/chassis';
+import type { Logger, RunnerConfig } from '@polygate/chassis';
 import type { ConfigUpdate } from '../config/config-item.ts';
 import type { CompileFailure } from '../config/snapshot-builder.ts';
 import { Discovery } from '../discovery/discovery.ts';
@@ -14,10 +15,14 @@ import { allocateCaches } from '../state/shared-cache-memory.ts';
 import { allocateLoads, NodeLoads } from '../upstream/balancer/node-loads.ts';
 import { healthSettings, listenersOf } from './engine-settings.ts';
 import type { Explained, FromWorker, ToWorker, WorkerStart } from './messages.ts';
+import { PendingAnswers } from './pending-answers.ts';
 
 const COLLECT_TIMEOUT_MS = 2000;
 /** Looking at 100,000 routes takes some milliseconds; a worker that is that late is in trouble. */
 const EXPLAIN_TIMEOUT_MS = 3000;
+/** Whoever asked for a reload waits that long for it to reach the workers. */
+const PLUGINS_TIMEOUT_MS = 1000;
+const PLUGINS_LOOK_MS = 5;
 const RESTART_DELAY_MS = 1000;
 /** Nodes of least_conn and ewma that workers know together: 512 KiB, and 128 KiB a worker. */
 const LOADS = 16 * 1024;
@@ -58,15 +63,16 @@ export class WorkerPool {
   readonly discovery: Discovery;
   readonly #options: WorkerPoolOptions;
   readonly #members = new Map<number, Member>();
-  readonly #collecting = new Map<number, (snapshot: MetricSnapshot) => void>();
-  readonly #reporting = new Map<number, (report: RunnersReport) => void>();
+  readonly #collecting = new PendingAnswers<MetricSnapshot>(COLLECT_TIMEOUT_MS);
+  readonly #reporting = new PendingAnswers<RunnersReport>(COLLECT_TIMEOUT_MS);
+  readonly #explaining = new PendingAnswers<Explained>(EXPLAIN_TIMEOUT_MS);
   readonly #loads: SharedArrayBuffer;
   readonly #caches: WorkerStart['caches'];
   readonly #traffic: SharedArrayBuffer;
   #listen: readonly Listener[];
-  readonly #explaining = new Map<number, (explained: Explained) => void>();
-  #nextCollect = 1;
   #debugMode = false;
+  /** As the file has them now; undefined: as at the start. */
+  #runners: readonly RunnerConfig[] | undefined;
   #started = false;
   #stopping = false;
   #firstListening: () => void = () => undefined;
@@ -133,6 +139,7 @@ export class WorkerPool {
    */
   async begin(update: ConfigUpdate): Promise<void> {
     this.#started = true;
+    this.discovery.apply(update);
     this.health.apply(update);
     const listening = new Promise<void>((resolve, reject) => {
       this.#firstListening = resolve;
@@ -144,6 +151,7 @@ export class WorkerPool {
   }
 
   send(update: ConfigUpdate): void {
+    this.discovery.apply(update);
     this.#post({ kind: 'update', update });
     // Workers speak of upstreams when they have it: this comes first.
     this.health.apply(update);
@@ -160,6 +168,16 @@ export class WorkerPool {
     this.#post({ kind: 'reopen-logs' });
   }
 
+  /** Resolves when every worker that serves has the plugins of this generation, or is late. */
+  async untilPlugins(generation: number): Promise<void> {
+    const endMs = performance.now() + PLUGINS_TIMEOUT_MS;
+    const isBehind = ({ listening, pluginGeneration }: Member): boolean =>
+      listening && pluginGeneration < generation;
+    while ([...this.#members.values()].some(isBehind) && performance.now() < endMs) {
+      await pause(PLUGINS_LOOK_MS);
+    }
+  }
+
   /** One snapshot a worker; those of a worker that does not answer in time are left out. */
   collectMetrics(): Promise<MetricSnapshot[]> {
     return this.#askAll(this.#collecting, (id) => ({ kind: 'collect-metrics', id }));
@@ -168,53 +186,43 @@ export class WorkerPool {
   /** One report a worker, as with metrics; the first one asks the runner managers too. */
   reportRunners(): Promise<RunnersReport[]> {
     const [first] = this.#members.keys();
+    return this.#reportRunners((workerId) => workerId === first);
+  }
+
+  /** Also of workers that come later. Resolves when those that are there have done it. */
+  async takeRunners(runners: readonly RunnerConfig[]): Promise<void> {
+    this.#runners = runners;
+    this.#post({ kind: 'take-runners', runners });
+    // An answer comes after all that was posted before the question.
+    await this.#reportRunners(() => false);
+  }
+
+  #reportRunners(withManagers: (workerId: number) => boolean): Promise<RunnersReport[]> {
     return this.#askAll(this.#reporting, (id, workerId) => ({
       kind: 'report-runners',
       id,
-      withManagers: workerId === first,
+      withManagers: withManagers(workerId),
     }));
   }
 
   async #askAll<T>(
-    waiting: Map<number, (answer: T) => void>,
-    ask: (id: number, workerId: number) => ToWorker,
+    answers: PendingAnswers<T>,
+    question: (id: number, workerId: number) => ToWorker,
   ): Promise<T[]> {
-    const asked = [...this.#members.values()].map(
-      ({ thread, workerId }) =>
-        new Promise<T | undefined>((resolve) => {
-          const id = this.#nextCollect++;
-          const timer = setTimeout(() => {
-            waiting.delete(id);
-            resolve(undefined);
-          }, COLLECT_TIMEOUT_MS);
-          waiting.set(id, (answer) => {
-            clearTimeout(timer);
-            resolve(answer);
-          });
-          thread.postMessage(ask(id, workerId));
-        }),
+    const asked = [...this.#members.values()].map(({ thread, workerId }) =>
+      answers.ask((id) => thread.postMessage(question(id, workerId))),
     );
     return (await Promise.all(asked)).filter((answer) => answer !== undefined);
   }
 
   /** By one of the workers: all serve the same configuration, or will in a moment. */
-  explain(question: ExplainQuestion): Promise<Explained> {
+  async explain(question: ExplainQuestion): Promise<Explained> {
     const member = [...this.#members.values()].find(({ listening }) => listening);
-    if (member === undefined) {
-      return Promise.resolve({ ok: false, reason: 'no worker is serving yet' });
-    }
-    return new Promise((resolve) => {
-      const id = this.#nextCollect++;
-      const timer = setTimeout(() => {
-        this.#explaining.delete(id);
-        resolve({ ok: false, reason: `worker ${member.workerId} did not answer in time` });
-      }, EXPLAIN_TIMEOUT_MS);
-      this.#explaining.set(id, (explained) => {
-        clearTimeout(timer);
-        resolve(explained);
-      });
-      member.thread.postMessage({ kind: 'explain', id, question } satisfies ToWorker);
-    });
+    if (member === undefined) return { ok: false, reason: 'no worker is serving yet' };
+    const explained = await this.#explaining.ask((id) =>
+      member.thread.postMessage({ kind: 'explain', id, question } satisfies ToWorker),
+    );
+    return explained ?? { ok: false, reason: `worker ${member.workerId} did not answer in time` };
   }
 
   async stop(graceMs: number): Promise<void> {
@@ -272,6 +280,10 @@ export class WorkerPool {
       this.#failed(error);
     });
     thread.once('exit', (code) => this.#onExit(member, code));
+    if (this.#runners !== undefined) {
+      const runners = this.#runners;
+      thread.postMessage({ kind: 'take-runners', runners } satisfies ToWorker);
+    }
     thread.postMessage({ kind: 'update', update } satisfies ToWorker);
     for (const change of this.health.changes) {
       thread.postMessage({ kind: 'health', change } satisfies ToWorker);
@@ -297,12 +309,10 @@ export class WorkerPool {
         this.#firstListening();
         break;
       case 'metrics':
-        this.#collecting.get(message.id)?.(message.snapshot);
-        this.#collecting.delete(message.id);
+        this.#collecting.answer(message.id, message.snapshot);
         return;
       case 'runners':
-        this.#reporting.get(message.id)?.(message.report);
-        this.#reporting.delete(message.id);
+        this.#reporting.answer(message.id, message.report);
         return;
       case 'ask-metrics':
         void this.#tellMetrics(member, message.id);
@@ -314,8 +324,7 @@ export class WorkerPool {
         this.discovery.receive(member.workerId, message.wishes);
         return;
       case 'explained':
-        this.#explaining.get(message.id)?.(message.explained);
-        this.#explaining.delete(message.id);
+        this.#explaining.answer(message.id, message.explained);
         return;
     }
     this.#options.onProgress();

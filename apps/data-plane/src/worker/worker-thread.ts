@@ -35,6 +35,9 @@ port.on('message', (message: ToWorker) => {
         .reportRunners(message.withManagers)
         .then((report) => send({ kind: 'runners', id: message.id, report }));
       break;
+    case 'take-runners':
+      worker.takeRunners(message.runners);
+      break;
     case 'metrics-text':
       processMetrics.answer(message.id, message.text);
       break;

@@ -1,5 +1,7 @@
-import { createHash, sign } from 'node:crypto';
+import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
+import { GOOGLE_TOKEN_URI, googleGrant, readGoogleToken } from '@polygate/model';
+import type { GoogleAccount } from '@polygate/model';
 import type { Resolution } from './resolve-references.ts';
 import { hasTexts, memberOf } from './secret-conf.ts';
 import { requestSecret } from './secret-request.ts';
@@ -12,12 +14,8 @@ export interface GcpConf {
   readonly ssl_verify?: boolean;
 }
 
-interface GcpAccount {
-  readonly client_email: string;
-  readonly private_key: string;
+interface GcpAccount extends GoogleAccount {
   readonly project_id: string;
-  readonly token_uri?: string;
-  readonly scope?: string | readonly string[];
   readonly entries_uri?: string;
 }
 
@@ -27,11 +25,8 @@ interface AccessToken {
   readonly goodUntilMs: number;
 }
 
-const TOKEN_URI = 'https://oauth2.googleapis.com/token';
 const ENTRIES_URI = 'https://secretmanager.googleapis.com/v1';
 const SECRET_NAME = /^[\w-]{1,255}$/;
-const SCOPE = 'https://www.googleapis.com/auth/cloud-platform';
-const ASSERTION_SECONDS = 3600;
 /** A token is renewed that long before its end. */
 const RENEW_MS = 60_000;
 const TOKENS_MAX = 8;
@@ -119,47 +114,21 @@ async function readAccount(file: string): Promise<GcpAccount> {
   return account;
 }
 
-/** The JWT bearer grant of RFC 7523. */
 async function fetchToken(
   account: GcpAccount,
   verify: boolean,
   signal: AbortSignal,
 ): Promise<AccessToken> {
-  const url = account.token_uri ?? TOKEN_URI;
   const { status, text } = await requestSecret({
     method: 'POST',
-    url: new URL(url),
+    url: new URL(account.token_uri ?? GOOGLE_TOKEN_URI),
     headers: { 'content-type': 'application/x-www-form-urlencoded' },
-    body: new URLSearchParams({
-      grant_type: 'urn:ietf:params:oauth:grant-type:jwt-bearer',
-      assertion: assertionOf(account, url),
-    }).toString(),
+    body: googleGrant(account),
     verify,
     signal,
   });
-  const token = memberOf(text, 'access_token');
-  if (status !== 200 || typeof token !== 'string')
-    throw new Error('failed to get google oauth token');
-  const [type, seconds] = [memberOf(text, 'token_type'), memberOf(text, 'expires_in')];
-  return {
-    authorization: `${typeof type === 'string' ? type : 'Bearer'} ${token}`,
-    goodUntilMs: Date.now() + (typeof seconds === 'number' ? seconds * 1000 : 0) - RENEW_MS,
-  };
-}
-
-function assertionOf(account: GcpAccount, audience: string): string {
-  const { client_email: issuer, private_key: key, scope = SCOPE } = account;
-  const nowSeconds = Math.floor(Date.now() / 1000);
-  const claims = {
-    iss: issuer,
-    aud: audience,
-    scope: typeof scope === 'string' ? scope : scope.join(' '),
-    iat: nowSeconds,
-    exp: nowSeconds + ASSERTION_SECONDS,
-  };
-  const parts = [{ alg: 'RS256', typ: 'JWT' }, claims].map((part) =>
-    Buffer.from(JSON.stringify(part)).toString('base64url'),
-  );
-  const text = parts.join('.');
-  return `${text}.${sign('RSA-SHA256', Buffer.from(text), key).toString('base64url')}`;
+  const token = status === 200 ? readGoogleToken(text) : undefined;
+  if (token === undefined) throw new Error('failed to get google oauth token');
+  const { authorization, lifeSeconds } = token;
+  return { authorization, goodUntilMs: Date.now() + lifeSeconds * 1000 - RENEW_MS };
 }

@@ -36,6 +36,21 @@ test('least_conn goes round among nodes that have nothing to do', () => {
   expect(labels).toEqual(['a:1', 'b:1', 'c:1', 'a:1', 'b:1', 'c:1']);
 });
 
+test('least_conn goes round within each weight, and to lighter nodes when heavy ones are busy', () => {
+  const upstream = upstreamOf('least_conn', { 'a:1': 1, 'b:1': 2, 'c:1': 1, 'd:1': 2 });
+  const labels = Array.from({ length: 6 }, () => pick(upstream).label);
+  expect(labels.slice(0, 2)).toEqual(['b:1', 'd:1']);
+  // one more at b and d weighs as much as the first one at a and c
+  expect(labels.slice(2).sort()).toEqual(['a:1', 'b:1', 'c:1', 'd:1']);
+});
+
+test('least_conn picks nodes of weight 0 only where there is no other weight', () => {
+  const upstream = upstreamOf('least_conn', { 'a:1': 0, 'b:1': 1 });
+  expect(Array.from({ length: 5 }, () => pick(upstream).label)).toEqual(Array(5).fill('b:1'));
+  const idle = upstreamOf('least_conn', { 'a:1': 0, 'c:1': 0 });
+  expect([pick(idle).label, pick(idle).label]).toEqual(['a:1', 'c:1']);
+});
+
 test('least_conn counts requests of former versions of the upstream', () => {
   const loads = new NodeLoads(allocateLoads(64, 1), 0);
   const before = upstreamOf('least_conn', { 'a:1': 1 }, loads);

@@ -18,7 +18,7 @@ export class PriorityBalancer implements Balancer {
     createPicker: (nodes: readonly CompiledNode[], priority: number) => Picker,
     health: UpstreamHealth | undefined,
   ) {
-    const groups = Map.groupBy(nodes, ({ priority }) => priority);
+    const groups = Map.groupBy(withoutRepeats(nodes), ({ priority }) => priority);
     const descending = [...groups].sort(([a], [b]) => b - a);
     this.#nodes = nodes;
     this.#pickerOf = new Map(
@@ -51,6 +51,11 @@ export class PriorityBalancer implements Balancer {
     if (isAll) health.allUnhealthy();
     this.#unhealthy = unhealthy.size === 0 || isAll ? undefined : unhealthy;
   }
+}
+
+/** An address that is there twice in one priority is one node, with the weight it was given last. */
+function withoutRepeats(nodes: readonly CompiledNode[]): Iterable<CompiledNode> {
+  return new Map(nodes.map((node) => [`${node.priority} ${node.label}`, node])).values();
 }
 
 /** Has every try, whatever it weighs and however ill it is. */

@@ -78,6 +78,26 @@ test('a lower priority serves only when all higher nodes were tried', () => {
   }
 });
 
+test('an address that is listed twice is one node, with its last weight, and is tried once', () => {
+  const nodes = [
+    { host: 'a', port: 1, weight: 9 },
+    { host: 'b', port: 1, weight: 1 },
+    { host: 'a', port: 1, weight: 1 },
+  ];
+  for (const type of ['roundrobin', 'chash', 'least_conn', 'ewma']) {
+    const { balancer } = compileUpstream({ type, key: 'remote_addr', nodes }, '1');
+    const tried = new Set<NonNullable<ReturnType<typeof balancer.pick>>>();
+    for (let node = balancer.pick(REQUEST, tried); node !== undefined;) {
+      tried.add(node);
+      node = balancer.pick(REQUEST, tried);
+    }
+    expect([...tried].map(({ label }) => label).sort(), type).toEqual(['a:1', 'b:1']);
+  }
+  const { balancer } = compileUpstream({ type: 'roundrobin', nodes }, '1');
+  const picked = Array.from({ length: 10 }, () => balancer.pick(REQUEST, undefined)?.label);
+  expect(picked.filter((label) => label === 'a:1')).toHaveLength(5);
+});
+
 test('a single node has every try, whatever it weighs', () => {
   for (const type of ['roundrobin', 'chash', 'least_conn', 'ewma']) {
     const { balancer, nodes } = compileUpstream({ type, nodes: { 'a:1': 0 } }, '1');

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { rename, writeFile } from 'node:fs/promises';
 import type { ConsulDiscoveryConfig } from '@polygate/chassis';
 import type { UpstreamNode } from '@polygate/model';
-import type { RegistryLog } from './service-source.ts';
+import type { RegistryLog } from '../service-source.ts';
 
 export type Services = ReadonlyMap<string, readonly UpstreamNode[]>;
 

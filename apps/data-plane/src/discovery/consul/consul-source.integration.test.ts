@@ -4,11 +4,11 @@ import { join } from 'node:path';
 import type { ConsulDiscoveryConfig } from '@polygate/chassis';
 import { memoryLog } from '@polygate/testing';
 import { afterEach, expect, test } from 'vitest';
-import { eventually } from '../gateway.harness.ts';
-import type { ServiceAnswer } from '../upstream/discovered-upstream.ts';
-import { ConsulKvSource } from './consul-kv-source.ts';
+import { eventually } from '../../gateway.harness.ts';
+import type { ServiceAnswer } from '../../upstream/discovered-upstream.ts';
+import { openConsulKv } from './consul-kv-source.ts';
 import { ConsulTestServer } from './consul-server.harness.ts';
-import { ConsulSource } from './consul-source.ts';
+import { openConsul } from './consul-source.ts';
 import { retryDelayMs } from './consul-watch.ts';
 
 const cleanups: (() => unknown)[] = [];
@@ -47,9 +47,9 @@ function configOf(
 
 function open(
   config: ConsulDiscoveryConfig,
-  Source: typeof ConsulSource | typeof ConsulKvSource = ConsulSource,
-): ConsulSource | ConsulKvSource {
-  const source = new Source(config, { log: memoryLog() }, { onChange: () => undefined });
+  openSource = openConsul,
+): ReturnType<typeof openConsul> {
+  const source = openSource(config, { log: memoryLog() }, { onChange: () => undefined });
   cleanups.push(() => source.close());
   return source;
 }
@@ -123,7 +123,7 @@ test('what is known stays while Consul is lost, and the token is shown to it', a
   consul.token = 'secret';
   consul.set('a', '10.0.0.1:80');
   const source = open(configOf([consul], { token: 'secret' }));
-  await eventually(() => source.find('a') !== undefined);
+  await eventually(() => consul.asked.some((path) => /state\/any\?wait=60s&index=1\d/.test(path)));
   await consul.stop();
   expect(shown(source.find('a'))).toEqual(['10.0.0.1:80*3']);
   await consul.start();
@@ -169,13 +169,15 @@ test('pairs of the key-value store are nodes of services below their prefix', as
   consul.setPair('upstreams/web/10.0.0.2:80', {});
   consul.setPair('upstreams/web/10.0.0.3:80', { check_status: 'false' });
   consul.setPair('upstreams/skipped/10.0.0.4:80', {});
-  const source = open(configOf([consul], { skipServices: ['upstreams/skipped/'] }), ConsulKvSource);
+  const source = open(configOf([consul], { skipServices: ['upstreams/skipped/'] }), openConsulKv);
   const name = (service: string): string => `${consul.url}/v1/kv/upstreams/${service}/`;
   await eventually(() => source.find(name('web')) !== undefined);
   expect(shown(source.find(name('web')))).toEqual(['10.0.0.1:80*7', '10.0.0.2:80*3']);
   expect(source.find(name('skipped'))).toEqual(NONE);
   consul.setPair('upstreams/web/10.0.0.1:80', { weight: 1 });
   await eventually(() => String(shown(source.find(name('web')))).startsWith('10.0.0.1:80*1'));
+  for (const key of [...consul.pairs.keys()]) consul.setPair(key, undefined);
+  await eventually(() => 'failure' in (source.find(name('web')) ?? {}));
 });
 
 test('a server that fails is asked again after 1, 4, 16, 64 and 256 seconds, then anew', () => {

@@ -1,7 +1,7 @@
 import type { KubernetesDiscoveryConfig } from '@polygate/chassis';
 import { compilePattern } from '@polygate/model';
 import type { UpstreamNode } from '@polygate/model';
-import type { RegistryLog } from './service-source.ts';
+import type { RegistryLog } from '../service-source.ts';
 
 /** Nodes by the name of a port, or its number where it has no name. */
 type Ports = ReadonlyMap<string, readonly Node[]>;

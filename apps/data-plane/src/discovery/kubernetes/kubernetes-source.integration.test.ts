@@ -4,8 +4,8 @@ import { join } from 'node:path';
 import type { KubernetesDiscoveryConfig } from '@polygate/chassis';
 import { memoryLog } from '@polygate/testing';
 import { afterEach, expect, test } from 'vitest';
-import { eventually } from '../gateway.harness.ts';
-import type { ServiceAnswer } from '../upstream/discovered-upstream.ts';
+import { eventually } from '../../gateway.harness.ts';
+import type { ServiceAnswer } from '../../upstream/discovered-upstream.ts';
 import { endpoints, slice, TestCluster } from './cluster.harness.ts';
 import { KubernetesSource } from './kubernetes-source.ts';
 

@@ -14,7 +14,7 @@ export class ConsulTestServer {
   readonly pairs = new Map<string, object>();
   token = '';
   port = 0;
-  #index = 10;
+  #index = 0;
   #server: http.Server | undefined;
   readonly #waiting = new Set<() => void>();
 
@@ -22,7 +22,9 @@ export class ConsulTestServer {
     return `http://127.0.0.1:${this.port}`;
   }
 
+  /** Counts changes from the beginning, as an agent without a disk. */
   async start(): Promise<this> {
+    this.#index = 10;
     this.#server = http.createServer((request, response) => this.#serve(request, response));
     const { promise, resolve } = Promise.withResolvers<void>();
     this.#server.listen(this.port, '127.0.0.1', resolve);
@@ -49,8 +51,10 @@ export class ConsulTestServer {
     this.#changed();
   }
 
-  setPair(key: string, value: object): void {
-    this.pairs.set(key, value);
+  /** Undefined: it is gone. */
+  setPair(key: string, value: object | undefined): void {
+    if (value === undefined) this.pairs.delete(key);
+    else this.pairs.set(key, value);
     this.#changed();
   }
 
@@ -70,9 +74,9 @@ export class ConsulTestServer {
       this.#waiting.delete(answer);
       const body = this.#bodyOf(url);
       response.writeHead(body === undefined ? 404 : 200, { 'X-Consul-Index': this.#index });
-      response.end(JSON.stringify(body ?? null));
+      response.end(body && JSON.stringify(body));
     };
-    if (Number(url.searchParams.get('index') ?? 0) === this.#index) {
+    if (Number(url.searchParams.get('index') ?? 0) >= this.#index) {
       this.#waiting.add(answer);
       response.once('close', () => this.#waiting.delete(answer));
     } else {

@@ -1,11 +1,11 @@
 import { readFileSync } from 'node:fs';
 import type { DiscoveryConfig, KubernetesDiscoveryConfig } from '@polygate/chassis';
-import type { ServiceAnswer } from '../upstream/discovered-upstream.ts';
+import type { ServiceAnswer } from '../../upstream/discovered-upstream.ts';
 import { ClusterEndpoints } from './cluster-endpoints.ts';
 import { ClusterWatch } from './cluster-watch.ts';
 import type { ClusterAccess } from './cluster-watch.ts';
-import { NOT_FOUND } from './service-source.ts';
-import type { RegistryLog, ServiceSource, SourceEvents } from './service-source.ts';
+import { NOT_FOUND } from '../service-source.ts';
+import type { RegistryLog, ServiceSource, SourceEvents } from '../service-source.ts';
 
 const TOKEN_BYTES_MAX = 64 * 1024;
 

@@ -1,10 +1,10 @@
 import type { ConsulDiscoveryConfig } from '@polygate/chassis';
 import type { UpstreamNode } from '@polygate/model';
-import type { ServiceAnswer } from '../upstream/discovered-upstream.ts';
 import type { Services } from './consul-dump.ts';
 import { ConsulRegistry } from './consul-registry.ts';
+import type { ConsulFetch } from './consul-registry.ts';
 import type { ConsulServer } from './consul-watch.ts';
-import type { RegistryLog, ServiceSource, SourceEvents } from './service-source.ts';
+import type { RegistryLog, SourceEvents } from '../service-source.ts';
 
 const CATALOG = '/catalog/services';
 const HEALTH = '/health/state/any';
@@ -21,37 +21,16 @@ interface Entry {
  * Instances of Consul's services that pass their checks: apisix/discovery/consul. The catalog and the
  * checks are watched; a change of either has everything fetched anew.
  */
-export class ConsulSource implements ServiceSource {
-  readonly isReady = true;
-  readonly #registry: ConsulRegistry;
-
-  constructor(
-    config: ConsulDiscoveryConfig,
-    { log }: { readonly log: RegistryLog },
-    events: SourceEvents,
-  ) {
-    const makeFetch = (): ConsulCatalog['fetch'] => {
-      const catalog = new ConsulCatalog(config, log);
-      return (server, signal) => catalog.fetch(server, signal);
-    };
-    this.#registry = new ConsulRegistry({ config, log, events, makeFetch });
-  }
-
-  find(name: string): ServiceAnswer | undefined {
-    return this.#registry.find(name);
-  }
-
-  dump(): object {
-    return this.#registry.dump();
-  }
-
-  showDumpFile(): { status: number; body: string } {
-    return this.#registry.showDumpFile();
-  }
-
-  close(): void {
-    this.#registry.close();
-  }
+export function openConsul(
+  config: ConsulDiscoveryConfig,
+  { log }: { readonly log: RegistryLog },
+  events: SourceEvents,
+): ConsulRegistry {
+  const makeFetch = (): ConsulFetch => {
+    const catalog = new ConsulCatalog(config, log);
+    return (server, signal) => catalog.fetch(server, signal);
+  };
+  return new ConsulRegistry({ config, log, events, makeFetch });
 }
 
 /** What one server says, and how far it has been read. */
@@ -70,6 +49,17 @@ class ConsulCatalog {
   }
 
   async fetch(server: ConsulServer, signal: AbortSignal): Promise<Services | undefined> {
+    try {
+      return await this.#fetchNews(server, signal);
+    } catch (error) {
+      // when the server is back it may count from the beginning
+      this.#catalogIndex = 0;
+      this.#healthIndex = 0;
+      throw error;
+    }
+  }
+
+  async #fetchNews(server: ConsulServer, signal: AbortSignal): Promise<Services | undefined> {
     if (this.#config.keepalive) await this.#awaitNews(server, signal);
     const catalog = await server.get(CATALOG, {}, signal);
     const health = await server.get(HEALTH, {}, signal);

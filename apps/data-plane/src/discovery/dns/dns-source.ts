@@ -2,11 +2,12 @@ import { readFileSync } from 'node:fs';
 import { isIP, isIPv6 } from 'node:net';
 import type { DnsDiscoveryConfig } from '@polygate/chassis';
 import type { UpstreamNode } from '@polygate/model';
-import { SystemNames } from '../dns/system-names.ts';
-import type { ServiceAnswer } from '../upstream/discovered-upstream.ts';
-import { DnsRecords, isDenial } from './dns-records.ts';
+import { isDenial } from '../../dns/name-servers.ts';
+import { SystemNames } from '../../dns/system-names.ts';
+import type { ServiceAnswer } from '../../upstream/discovered-upstream.ts';
+import { DnsRecords } from './dns-records.ts';
 import type { ServiceRecord } from './dns-records.ts';
-import type { RegistryLog, ServiceSource, SourceEvents } from './service-source.ts';
+import type { RegistryLog, ServiceSource, SourceEvents } from '../service-source.ts';
 
 const TTL_MS_MIN = 1000;
 const TTL_MS_MAX = 3_600_000;
@@ -125,10 +126,12 @@ function serversIn(file: string): readonly string[] {
   return servers;
 }
 
-/** `address`, `[address]`, `[address]:port`, as node:dns takes it. */
+/** `1.2.3.4`, `1.2.3.4:53`, `::1`, `[::1]`, `[::1]:53`, as node:dns takes it. */
 function serverIn(written: string): string | undefined {
   if (isIP(written) !== 0) return written;
-  const [, address = '', port = '53'] = /^\[(.+)\](?::(\d{1,5}))?$/.exec(written) ?? [];
+  const [, bracketed, plain, port = '53'] =
+    /^(?:\[(.+)\]|([\d.]+))(?::(\d{1,5}))?$/.exec(written) ?? [];
+  const address = bracketed ?? plain ?? '';
   if (isIP(address) === 0) return undefined;
   return isIPv6(address) ? `[${address}]:${port}` : `${address}:${port}`;
 }

@@ -1,11 +1,11 @@
 import type { ConsulDiscoveryConfig } from '@polygate/chassis';
-import type { ServiceAnswer } from '../upstream/discovered-upstream.ts';
+import type { ServiceAnswer } from '../../upstream/discovered-upstream.ts';
 import { ConsulDump } from './consul-dump.ts';
 import type { Services } from './consul-dump.ts';
 import { ConsulServer, retryDelayMs } from './consul-watch.ts';
-import { pause } from './registry-http.ts';
-import { NOT_FOUND } from './service-source.ts';
-import type { RegistryLog, SourceEvents } from './service-source.ts';
+import { pause } from '../registry-http.ts';
+import { NOT_FOUND } from '../service-source.ts';
+import type { RegistryLog, ServiceSource, SourceEvents } from '../service-source.ts';
 
 /** Changes that follow one another closely are fetched together. */
 const GATHER_MS = 100;
@@ -25,7 +25,8 @@ export interface ConsulRegistryParts {
 }
 
 /** The services of several servers of Consul, each asked on its own, for ever. */
-export class ConsulRegistry {
+export class ConsulRegistry implements ServiceSource {
+  readonly isReady = true;
   readonly #parts: ConsulRegistryParts;
   readonly #dump: ConsulDump;
   readonly #abort = new AbortController();

@@ -16,20 +16,22 @@ export interface TestName {
   readonly AAAA?: readonly string[];
   readonly SRV?: readonly ServiceTarget[];
   readonly ttl?: number;
+  /** The server answers SERVFAIL. */
+  readonly isBroken?: boolean;
 }
 
 export class TestNameServer {
   readonly asked: string[] = [];
   zone: Record<string, TestName> = {};
-  /** Answers SERVFAIL to everything. */
-  isBroken = false;
+  isSilent = false;
   address = '';
   readonly #socket = dgram.createSocket('udp4');
 
   async start(): Promise<this> {
-    this.#socket.on('message', (question, { address, port }) =>
-      this.#socket.send(this.#answer(question), port, address),
-    );
+    this.#socket.on('message', (question, { address, port }) => {
+      const answer = this.#answer(question);
+      if (!this.isSilent) this.#socket.send(answer, port, address);
+    });
     await new Promise<void>((resolve) => this.#socket.bind(0, '127.0.0.1', resolve));
     this.address = `127.0.0.1:${this.#socket.address().port}`;
     return this;
@@ -44,16 +46,14 @@ export class TestNameServer {
     const type = TYPES[question.readUInt16BE(end)] ?? 'A';
     this.asked.push(`${name} ${type}`);
     const entry = this.zone[name];
-    const data: Buffer[] =
-      type === 'SRV'
-        ? (entry?.SRV ?? []).map(serviceData)
-        : (entry?.[type] ?? []).map(type === 'A' ? ipv4 : ipv6);
+    const isBroken = entry?.isBroken === true;
+    const data = entry === undefined || isBroken ? [] : dataOf(entry, type);
     const header = Buffer.alloc(12);
     question.copy(header, 0, 0, 2);
-    const code = this.isBroken ? 2 : entry === undefined ? 3 : 0;
+    const code = isBroken ? 2 : entry === undefined ? 3 : 0;
     header.writeUInt16BE(0x8180 | code, 2);
     header.writeUInt16BE(1, 4);
-    header.writeUInt16BE(this.isBroken ? 0 : data.length, 6);
+    header.writeUInt16BE(data.length, 6);
     const records = data.map((bytes) => {
       const record = Buffer.alloc(12);
       record.writeUInt16BE(0xc00c, 0);
@@ -63,8 +63,7 @@ export class TestNameServer {
       record.writeUInt16BE(bytes.length, 10);
       return Buffer.concat([record, bytes]);
     });
-    const answers = this.isBroken ? [] : records;
-    return Buffer.concat([header, question.subarray(12, end + 4), ...answers]);
+    return Buffer.concat([header, question.subarray(12, end + 4), ...records]);
   }
 }
 
@@ -77,6 +76,11 @@ function readName(question: Buffer): { name: string; end: number } {
     at += length + 1;
   }
   return { name: labels.join('.').toLowerCase(), end: at + 1 };
+}
+
+function dataOf(entry: TestName, type: 'A' | 'AAAA' | 'SRV'): Buffer[] {
+  if (type === 'SRV') return (entry.SRV ?? []).map(serviceData);
+  return type === 'A' ? (entry.A ?? []).map(ipv4) : (entry.AAAA ?? []).map(ipv6);
 }
 
 function serviceData({ target, port, weight, priority = 0 }: ServiceTarget): Buffer {

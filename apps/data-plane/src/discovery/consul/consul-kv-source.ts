@@ -1,10 +1,9 @@
 import type { ConsulDiscoveryConfig } from '@polygate/chassis';
 import type { UpstreamNode } from '@polygate/model';
-import type { ServiceAnswer } from '../upstream/discovered-upstream.ts';
 import type { Services } from './consul-dump.ts';
 import { ConsulRegistry } from './consul-registry.ts';
 import type { ConsulFetch } from './consul-registry.ts';
-import type { RegistryLog, ServiceSource, SourceEvents } from './service-source.ts';
+import type { RegistryLog, SourceEvents } from '../service-source.ts';
 
 /** `webpages/`, host and port, behind the prefix. */
 const KEY = /^(.*\/)([a-zA-Z0-9.]+):(\d+)$/;
@@ -19,34 +18,13 @@ interface Pair {
  * Nodes as pairs of Consul's key-value store, `<prefix>/<service>/<host>:<port>`, whose values say how
  * they weigh: apisix/discovery/consul_kv. A service is named with the URL of its server before it.
  */
-export class ConsulKvSource implements ServiceSource {
-  readonly isReady = true;
-  readonly #registry: ConsulRegistry;
-
-  constructor(
-    config: ConsulDiscoveryConfig,
-    { log }: { readonly log: RegistryLog },
-    events: SourceEvents,
-  ) {
-    const makeFetch = (): ConsulFetch => fetcher(config, log);
-    this.#registry = new ConsulRegistry({ config, log, events, makeFetch });
-  }
-
-  find(name: string): ServiceAnswer | undefined {
-    return this.#registry.find(name);
-  }
-
-  dump(): object {
-    return this.#registry.dump();
-  }
-
-  showDumpFile(): { status: number; body: string } {
-    return this.#registry.showDumpFile();
-  }
-
-  close(): void {
-    this.#registry.close();
-  }
+export function openConsulKv(
+  config: ConsulDiscoveryConfig,
+  { log }: { readonly log: RegistryLog },
+  events: SourceEvents,
+): ConsulRegistry {
+  const makeFetch = (): ConsulFetch => fetcher(config, log);
+  return new ConsulRegistry({ config, log, events, makeFetch });
 }
 
 function fetcher(config: ConsulDiscoveryConfig, log: RegistryLog): ConsulFetch {
@@ -54,11 +32,14 @@ function fetcher(config: ConsulDiscoveryConfig, log: RegistryLog): ConsulFetch {
   const path = `/kv/${prefix.split('/').map(encodeURIComponent).join('/')}`;
   let index = 0;
   return async (server, signal) => {
+    const known = index;
+    // one that has failed may count from the beginning when it is back
+    index = 0;
     const answer = keepalive
-      ? await server.wait(path, index, signal, { recurse: 'true' })
+      ? await server.wait(path, known, signal, { recurse: 'true' })
       : await server.get(path, { recurse: 'true' }, signal);
-    if (answer.index !== 0 && answer.index === index) return undefined;
     index = answer.index;
+    if (index !== 0 && index === known) return undefined;
     const pairs = Array.isArray(answer.body) ? (answer.body as readonly Pair[]) : [];
     return servicesOf(pairs, `${server.url}/v1/kv/`, { config, log });
   };

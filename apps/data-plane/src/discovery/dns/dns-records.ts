@@ -1,12 +1,12 @@
-import { Resolver } from 'node:dns/promises';
-import { isIP, isIPv6 } from 'node:net';
+import type { Resolver } from 'node:dns/promises';
+import { isIP } from 'node:net';
 import type { DnsRecordType } from '@polygate/chassis';
-import type { Resolved } from '../dns/name-resolver.ts';
-import type { SystemNames } from '../dns/system-names.ts';
+import { askInOrder, openNameServers } from '../../dns/name-servers.ts';
+import type { Resolved } from '../../dns/name-servers.ts';
+import type { SystemNames } from '../../dns/system-names.ts';
 
 /** As apisix/core/dns/client.lua: of one try. */
 const TIMEOUT_MS = 2000;
-const TRIES = 2;
 /** node:dns tells no TTL of SRV records: so often they are looked at, or as often as their targets. */
 const SRV_TTL_MS = 10_000;
 /** Names whose type of record is remembered. */
@@ -30,28 +30,21 @@ export interface DnsRecordsOptions {
 
 /** Records of services, of the first type in `order` that a name has: apisix/core/dns/client.lua. */
 export class DnsRecords {
-  readonly #resolver = new Resolver({ timeout: TIMEOUT_MS, tries: TRIES });
+  readonly #resolver: Resolver;
   readonly #options: DnsRecordsOptions;
   /** By name, the type that it had last time. */
   readonly #last = new Map<string, DnsRecordType>();
 
   constructor(options: DnsRecordsOptions) {
     this.#options = options;
-    this.#resolver.setServers(options.servers.map((one) => (isIPv6(one) ? `[${one}]` : one)));
+    this.#resolver = openNameServers({ servers: options.servers, timeoutMs: TIMEOUT_MS });
   }
 
   /** Rejects with the error that says most. */
   async resolve(name: string): Promise<Resolved<ServiceRecord>> {
     if (isIP(name) !== 0) return { records: [plain(name)], ttlMs: Infinity };
-    let failure: unknown;
-    for (const candidate of this.#options.names.candidatesOf(name.toLowerCase())) {
-      try {
-        return await this.#firstOf(candidate);
-      } catch (error) {
-        if (failure === undefined || isDenial(failure)) failure = error;
-      }
-    }
-    throw failure;
+    const candidates = this.#options.names.candidatesOf(name.toLowerCase());
+    return askInOrder(candidates, (candidate) => this.#firstOf(candidate));
   }
 
   async #firstOf(name: string): Promise<Resolved<ServiceRecord>> {
@@ -122,12 +115,6 @@ export class DnsRecords {
     }
     throw failure;
   }
-}
-
-/** The name server knows for sure: no such name, or no such record of it. */
-export function isDenial(error: unknown): boolean {
-  const { code } = error as NodeJS.ErrnoException;
-  return code === 'ENOTFOUND' || code === 'ENODATA';
 }
 
 /** A server that does not answer will not do so for another type either. */

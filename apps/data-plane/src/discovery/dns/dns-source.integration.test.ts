@@ -4,10 +4,10 @@ import { join } from 'node:path';
 import type { DnsDiscoveryConfig } from '@polygate/chassis';
 import { memoryLog } from '@polygate/testing';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { eventually } from '../gateway.harness.ts';
-import type { ServiceAnswer } from '../upstream/discovered-upstream.ts';
+import { TestNameServer } from '../../dns/name-server.harness.ts';
+import { eventually } from '../../gateway.harness.ts';
+import type { ServiceAnswer } from '../../upstream/discovered-upstream.ts';
 import { DnsSource } from './dns-source.ts';
-import { TestNameServer } from './name-server.harness.ts';
 
 const cleanups: (() => unknown)[] = [];
 afterEach(() => {
@@ -107,11 +107,10 @@ test('what is too old is asked anew in the background, and stays while nobody an
   server.zone = { 'a.test': { A: ['10.0.0.1'], ttl: 0 } };
   const source = open();
   const first = await ask(source, 'a.test');
-  server.isBroken = true;
+  server.zone = { 'a.test': { isBroken: true } };
   const asked = server.asked.length;
   await eventually(() => server.asked.length > asked + 1);
   expect(source.find('a.test')).toBe(first);
-  server.isBroken = false;
   server.zone = { 'a.test': { A: ['10.0.0.2'], ttl: 60 } };
   await eventually(() => source.find('a.test') !== first);
   expect(source.find('a.test')).toEqual({ nodes: [{ host: '10.0.0.2', weight: 1 }] });
@@ -132,15 +131,18 @@ test('a name that is gone has no nodes, and what nobody needs is not asked for',
   expect(source.find('a.test')).toBeUndefined();
 });
 
-test('servers and search domains may come from a resolv.conf', async () => {
-  const folder = mkdtempSync(join(tmpdir(), 'resolv-'));
-  cleanups.push(() => rmSync(folder, { recursive: true }));
-  const file = join(folder, 'resolv.conf');
-  const [address = '', port = ''] = server.address.split(':');
-  writeFileSync(file, `search inner.test\nnameserver [${address}]:${port}\n`);
-  server.zone = { 'a.inner.test': { A: ['10.0.0.5'] } };
-  const source = open({ servers: undefined, resolvConf: file });
-  expect(await ask(source, 'a:80')).toEqual({
-    nodes: [{ host: '10.0.0.5', port: 80, weight: 1 }],
-  });
-});
+test.each(['$1:$2', '[$1]:$2'])(
+  'servers and search domains may come from a file: %s',
+  async (form) => {
+    const folder = mkdtempSync(join(tmpdir(), 'resolv-'));
+    cleanups.push(() => rmSync(folder, { recursive: true }));
+    const file = join(folder, 'resolv.conf');
+    const nameServer = server.address.replace(/^(.+):(\d+)$/, form);
+    writeFileSync(file, `search inner.test\nnameserver ${nameServer}\n`);
+    server.zone = { 'a.inner.test': { A: ['10.0.0.5'] } };
+    const source = open({ servers: undefined, resolvConf: file });
+    expect(await ask(source, 'a:80')).toEqual({
+      nodes: [{ host: '10.0.0.5', port: 80, weight: 1 }],
+    });
+  },
+);

@@ -1,7 +1,7 @@
 import type { KubernetesDiscoveryConfig } from '@polygate/chassis';
 import type { ClusterEndpoints, ClusterObject } from './cluster-endpoints.ts';
-import { pause, RegistryClient } from './registry-http.ts';
-import type { RegistryLog } from './service-source.ts';
+import { pause, RegistryClient } from '../registry-http.ts';
+import type { RegistryLog } from '../service-source.ts';
 
 const CONNECT_TIMEOUT_MS = 2000;
 const LIST_TIMEOUT_MS = 30_000;
@@ -103,7 +103,7 @@ export class ClusterWatch {
     const { access } = this.#parts;
     const { verify, authorities } = access;
     const client = new RegistryClient({
-      origin: access.origin(),
+      base: access.origin(),
       connectTimeoutMs: CONNECT_TIMEOUT_MS,
       verify,
       authorities,
@@ -128,7 +128,7 @@ export class ClusterWatch {
     let next = '';
     do {
       const query = { limit: String(PAGE_SIZE), ...(next !== '' && { continue: next }) };
-      const { status, text } = await client.get({
+      const { status, text } = await client.ask({
         ...this.#call(query),
         readTimeoutMs: LIST_TIMEOUT_MS,
       });

@@ -1,6 +1,6 @@
 import type { ConsulDiscoveryConfig } from '@polygate/chassis';
-import { pause, RegistryClient } from './registry-http.ts';
-import type { RegistryAnswer } from './registry-http.ts';
+import { pause, RegistryClient } from '../registry-http.ts';
+import type { RegistryAnswer } from '../registry-http.ts';
 
 /** Consul adds up to a sixteenth of the wait. */
 const WAIT_SLACK = 1 + 1 / 16;
@@ -10,9 +10,9 @@ const RETRY_FACTOR = 4;
 const RETRY_S_MAX = 256;
 
 export interface ConsulIndex {
-  readonly status: number;
   /** `X-Consul-Index`; 0: none. */
   readonly index: number;
+  /** Undefined: there is nothing at the path. */
   readonly body: unknown;
 }
 
@@ -25,14 +25,14 @@ export class ConsulServer {
   constructor(url: string, config: ConsulDiscoveryConfig) {
     this.url = url;
     this.#config = config;
-    this.#client = new RegistryClient({ origin: url, connectTimeoutMs: config.connectTimeoutMs });
+    this.#client = new RegistryClient({ base: url, connectTimeoutMs: config.connectTimeoutMs });
   }
 
   close(): void {
     this.#client.close();
   }
 
-  /** `path` below `/v1`. Rejects with a sentence for everything but 200. */
+  /** `path` below `/v1`. Rejects with a sentence for every status but 200 and the 404 of no keys. */
   async get(
     path: string,
     query: Record<string, string>,
@@ -70,13 +70,16 @@ export class ConsulServer {
   ): Promise<ConsulIndex> {
     const { token } = this.#config;
     const written = new URLSearchParams(query).toString();
-    const answer = await this.#client.get({
+    const answer = await this.#client.ask({
       path: `/v1${path}${written === '' ? '' : `?${written}`}`,
       headers: token === '' ? {} : { 'X-Consul-Token': token },
       ...limits,
     });
+    const index = indexOf(answer);
+    // without an index it is a proxy's, or of a server that does not know the path
+    if (answer.status === 404 && index !== 0) return { index, body: undefined };
     if (answer.status !== 200) throw new Error(`${path} was answered ${answer.status}`);
-    return { status: answer.status, index: indexOf(answer), body: JSON.parse(answer.text) };
+    return { index, body: JSON.parse(answer.text) };
   }
 }
 
