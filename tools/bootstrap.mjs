@@ -58,6 +58,8 @@ function node(script, scriptArgs) {
     PATH: [path.dirname(executable), path.join(modules, '.bin'), process.env.PATH].join(
       path.delimiter,
     ),
+    // Compiled code is kept for the next start, also for that of each worker thread and each child.
+    NODE_COMPILE_CACHE: process.env.NODE_COMPILE_CACHE ?? path.join(modules, '.cache/compiled'),
     NX_DAEMON: 'false',
     // nx and its plugins ask their makers for news otherwise
     NX_NO_CLOUD: 'true',

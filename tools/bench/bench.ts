@@ -19,6 +19,8 @@ import { apisix } from './peers/apisix.ts';
 import { haproxy } from './peers/haproxy.ts';
 import { nginx } from './peers/nginx.ts';
 import { nodeProxies } from './peers/node-proxies.ts';
+import { costsText, measurePluginCosts, PLUGIN_COSTS } from './plugin-costs/plugin-costs.ts';
+import type { PluginCosts } from './plugin-costs/plugin-costs.ts';
 import { goalText, LEGEND, rowsOf, tableOf } from './report.ts';
 import { runScenario } from './run-scenario.ts';
 import type { RunOptions, ScenarioResult } from './run-scenario.ts';
@@ -59,6 +61,7 @@ async function main(options: Options): Promise<void> {
   const contenders = contendersOf(options);
   const results: ScenarioResult[] = [];
   let figures: readonly Figure[] = [];
+  let pluginCosts: PluginCosts | undefined;
   try {
     const chosen = SCENARIOS.filter(({ name }) => options.names.includes(name));
     for (const scenario of chosen) {
@@ -70,12 +73,14 @@ async function main(options: Options): Promise<void> {
       await profileScenarios(chosen, { ...run, profileFolder: options.profileFolder });
     }
     figures = await measureFigures(options.names, run);
+    if (options.names.includes(PLUGIN_COSTS)) pluginCosts = await measurePluginCosts(run);
   } finally {
     await rm(folder, { recursive: true, force: true });
   }
   for (const figure of figures) console.log(figureText(figure));
+  if (pluginCosts !== undefined) console.log(costsText(pluginCosts));
   if (results.length > 0) showGoals(results);
-  await writeResults(options, { results, figures, contenders, placement });
+  await writeResults(options, { results, figures, pluginCosts, contenders, placement });
 }
 
 function contendersOf({ tree, apisix: folder, peers: wanted }: Options): readonly Contender[] {
@@ -119,19 +124,21 @@ async function writeResults(
   done: {
     results: readonly ScenarioResult[];
     figures: readonly Figure[];
+    pluginCosts: PluginCosts | undefined;
     contenders: readonly Contender[];
     placement: ReturnType<typeof placementOf>;
   },
 ): Promise<void> {
-  const { results, figures, contenders, placement } = done;
+  const { results, figures, pluginCosts, contenders, placement } = done;
   const machine = machineFacts();
   if (jsonFile !== undefined) {
-    const report = { at: new Date().toISOString(), seconds, rounds, machine, results, figures };
+    const measured = { results, figures, pluginCosts };
+    const report = { at: new Date().toISOString(), seconds, rounds, machine, ...measured };
     await writeFile(jsonFile, `${JSON.stringify(report, undefined, 2)}\n`);
   }
   if (pageFile !== undefined) {
     const page = pageOf({
-      ...{ machine, seconds, rounds, results, figures, contenders },
+      ...{ machine, seconds, rounds, results, figures, pluginCosts, contenders },
       placement: placementText(placement),
     });
     await writeFile(pageFile, page);

@@ -2,9 +2,10 @@ import path from 'node:path';
 import { parseArgs } from 'node:util';
 import { ROOT } from './children.ts';
 import { FIGURE_NAMES } from './figures/figures.ts';
+import { PLUGIN_COSTS } from './plugin-costs/plugin-costs.ts';
 import { SCENARIOS } from './scenarios.ts';
 
-const NAMES = [...SCENARIOS.map(({ name }) => name), ...FIGURE_NAMES];
+const NAMES = [...SCENARIOS.map(({ name }) => name), ...FIGURE_NAMES, PLUGIN_COSTS];
 
 export const USAGE = `usage: npm run bench -- [options]
   --quick          one short round a scenario, for a first look

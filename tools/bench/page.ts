@@ -1,5 +1,7 @@
 import { figureText } from './figures/figures.ts';
 import type { Figure } from './figures/figures.ts';
+import { costsSection } from './plugin-costs/plugin-costs.ts';
+import type { PluginCosts } from './plugin-costs/plugin-costs.ts';
 import type { MachineFacts } from './machine.ts';
 import { COLUMNS, goalText, LEGEND, medianText, rangeText, rowsOf } from './report.ts';
 import type { ScenarioResult } from './run-scenario.ts';
@@ -11,6 +13,8 @@ export interface PageContents {
   readonly rounds: number;
   readonly results: readonly ScenarioResult[];
   readonly figures: readonly Figure[];
+  /** Undefined: not measured. */
+  readonly pluginCosts?: PluginCosts | undefined;
   /** Name → how it is set up. */
   readonly contenders: readonly { readonly name: string; readonly about: string }[];
 }
@@ -18,6 +22,7 @@ export interface PageContents {
 /** docs/benchmarks.md: Markdown without a date, so that two runs differ in their figures only. */
 export function pageOf(contents: PageContents): string {
   const { machine, placement, seconds, rounds, results, figures, contenders } = contents;
+  const { pluginCosts } = contents;
   const versions = Object.entries(machine.versions).map(([name, version]) => `${name} ${version}`);
   return `# Benchmarks
 
@@ -43,7 +48,7 @@ ${results.map(scenarioText).join('\n')}
 ## Routes, changes, connections
 
 ${figures.length === 0 ? 'Not measured.' : figures.map((one) => `- ${figureText(one)}`).join('\n')}
-`;
+${pluginCosts === undefined ? '' : `\n${costsSection(pluginCosts)}`}`;
 }
 
 function scenarioText(result: ScenarioResult): string {

@@ -7,6 +7,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
+import { randomFrom } from '../chaos/random-from.ts';
 import { Children } from './children.ts';
 import { openAgentHub } from './gateway/agent-hub.ts';
 import { placementOf } from './machine.ts';
@@ -146,17 +147,6 @@ function holdingsText({ files, resources, heapBytes, rssBytes }: Holdings): stri
     `${files} files, ${resources} things waited for, ` +
     `heap ${mebibytes(heapBytes)}, RSS ${mebibytes(rssBytes)}`
   );
-}
-
-/** The same sequence for the same seed (mulberry32). */
-function randomFrom(seed: number): () => number {
-  let state = seed >>> 0;
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-  };
 }
 
 function readOptions(args: readonly string[]): SoakOptions {

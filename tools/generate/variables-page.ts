@@ -23,8 +23,7 @@ ${table(VARIABLE_DOCS.prefixes)}
 
 Of TLS connections there are ${VARIABLE_DOCS.tls.map((name) => `\`${name}\``).join(', ')}.
 
-Without a value here: \`upstream_connect_time\`, \`upstream_bytes_sent\` and \`upstream_bytes_received\`,
-which the transports do not tell, and the variables of nginx's modules that APISIX is not made with.
+Without a value here: the variables of nginx's modules that APISIX is not made with.
 `;
   return format(text, { parser: 'markdown' });
 }

@@ -24,6 +24,8 @@ const LARGE_FOLDERS: Readonly<Record<string, string>> = {
 
 /** Folders of `libs/plugins/src` that are no plugin: what several plugins are made with. */
 const PLUGIN_ROOMS: ReadonlySet<string> = new Set([
+  'kafka',
+  'ldap',
   'log-entries',
   'log-sinks',
   'redis',
