@@ -191,7 +191,7 @@ test("a list that is written names users' plugins too", async () => {
   expect((await call('PUT', '/plugins/reload')).status).toBe(200);
   expect((await call('GET', '/plugins/list')).text).toBe('["echo","half-done"]\n');
   // without its plugin, as with any that is not enabled: there is no upstream to go to
-  await expect.poll(() => get('/number'), TAKEN).toMatch(/^502 /);
+  await expect.poll(() => get('/number'), TAKEN).toMatch(/^503 /);
   expect(await get('/half')).toBe('200 done');
   await writeFile(path.join(folder, 'config.yaml'), CONFIG);
   expect((await call('PUT', '/plugins/reload')).status).toBe(200);

@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { FailureReason, RunnerState, type ConfReference } from '@polygate/rpc';
 import { expect, test, vi } from 'vitest';
 import { testManagers, waitFor, type TestManager } from '../manager.fixture.ts';
@@ -102,7 +102,7 @@ test('a call that no runner has seen waits for the one that is started again, wi
     const { pid } = instance();
     process.kill(pid, 'SIGKILL');
     // Gone, and nobody has had a chance to hear of it.
-    while (!/^\d+ \(.*\) [ZX]/s.test(readFileSync(`/proc/${pid}/stat`, 'utf8'))) continue;
+    while (!isGone(pid)) continue;
     const results = await Promise.all([
       caller.request({ retries: 0 }),
       caller.request({ retries: 0, conf: conf(`new-${restarts}`) }),
@@ -136,3 +136,9 @@ test('a call that asked something before its runner was lost asks it again on an
   expect(action.$case === 'stop' && action.value.body.toString()).toBe(`${asked[1]} body`);
   expect(asked).toHaveLength(2);
 });
+
+/** The sockets of a process are open until the last of its threads has ended, which need not be its first. */
+function isGone(pid: number): boolean {
+  const isEnded = /^\d+ \(.*\) [ZX]/s.test(readFileSync(`/proc/${pid}/stat`, 'utf8'));
+  return isEnded && readdirSync(`/proc/${pid}/task`).length === 1;
+}
