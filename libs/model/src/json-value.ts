@@ -55,6 +55,16 @@ export function jsonEquals(left: unknown, right: unknown): boolean {
   );
 }
 
+/** The same text for what `jsonEquals` takes for the same, and for nothing else. */
+export function contentText(value: unknown): string {
+  return JSON.stringify(value, (_name, member: unknown) => {
+    if (typeof member !== 'object' || member === null) return member;
+    if (isEmptyTable(member)) return {};
+    if (Array.isArray(member)) return member as unknown;
+    return Object.fromEntries(Object.entries(member).sort(([a], [b]) => (a < b ? -1 : 1)));
+  });
+}
+
 export type JsonObject = Record<string, unknown>;
 
 /** An object that is not null and not an array. */

@@ -13,6 +13,9 @@ test.each([
   ['{} {}', 'Expected the end but found T_OBJ_BEGIN at character 4'],
   ['{a: 1}', 'Expected object key string but found invalid token at character 2'],
   ['["a]', 'Expected value but found unexpected end of string at character 2'],
+  ['["a\\x"]', 'Expected value but found invalid escape code at character 2'],
+  ['["\\u12"]', 'Expected value but found invalid escape code at character 2'],
+  ['["a\\\\", "\\"', 'Expected value but found unexpected end of string at character 9'],
 ])('says of %j what cjson says', (text, problem) => {
   expect(jsonProblem(text)).toBe(problem);
 });
@@ -27,4 +30,10 @@ test.each(['{}', '[]', ' {"a": [1, -2.5e3, null, true, {"b": "\\u00e9\\""}]} ', 
 test('takes line breaks in texts for what they are, as cjson', () => {
   expect(readJson('{"a\\"": "b\nc",\n"d": "\t"}')).toEqual({ value: { 'a"': 'b\nc', d: '\t' } });
   expect(readJson('{"a": "b\nc",}').problem).toContain('found T_OBJ_END at character');
+});
+
+test('gets through a long text that is all quotes, or one string', () => {
+  // patterns take an hour for the first, and end with a stack overflow in the second
+  expect(readJson(`"${'\\"'.repeat(500_000)}`).problem).toContain('unexpected end of string');
+  expect(readJson(`["${'\\n'.repeat(10_000_000)}",]`).problem).toContain('found T_ARR_END');
 });

@@ -37,7 +37,8 @@ export function claimOf(claims: Readonly<Record<string, unknown>>, name: string)
   return Object.hasOwn(claims, name) ? claims[name] : undefined;
 }
 
-function decodeObject(encoded: string): Record<string, unknown> | undefined {
+/** A part of a token: base64url of a JSON object. Undefined for what is none. */
+export function decodeObject(encoded: string): Record<string, unknown> | undefined {
   const bytes = decodeBase64Url(encoded);
   if (bytes === undefined) return undefined;
   try {

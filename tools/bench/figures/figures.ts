@@ -1,5 +1,6 @@
 import type { RunOptions } from '../run-scenario.ts';
 import { measureConfigScale } from './config-scale.ts';
+import { measureExternalLatency } from './external-latency.ts';
 import { measureIdleConnections } from './idle-connections.ts';
 import { measureManyRoutes } from './many-routes.ts';
 import { measureRouteTable } from './route-table.ts';
@@ -20,6 +21,7 @@ const FIGURES: Readonly<Record<string, MeasureFigures>> = {
   'many-routes': measureManyRoutes,
   'idle-connections': measureIdleConnections,
   'config-scale': measureConfigScale,
+  'external-latency': measureExternalLatency,
 };
 
 export const FIGURE_NAMES = Object.keys(FIGURES);

@@ -1,4 +1,4 @@
-import { isEmptyTable, jsonEquals } from '../json-value.ts';
+import { contentText, isEmptyTable } from '../json-value.ts';
 import { shapeEmptyTable } from './type-check.ts';
 import {
   firstOf,
@@ -92,12 +92,16 @@ function uniqueItemsCheck(list: readonly unknown[]): string | undefined {
     if (earlier !== undefined) return equalItems(earlier, i);
     seen.set(item, i);
   }
-  for (const [n, i] of tables.entries()) {
-    for (const j of tables.slice(n + 1)) {
-      if (jsonEquals(list[i], list[j])) return equalItems(i, j);
-    }
+  // by their texts: clients may send very many, too many to hold each against each
+  const seenTables = new Map<string, number>();
+  let first: readonly [number, number] | undefined;
+  for (const i of tables) {
+    const text = contentText(list[i]);
+    const earlier = seenTables.get(text);
+    if (earlier === undefined) seenTables.set(text, i);
+    else if (first === undefined || earlier < first[0]) first = [earlier, i];
   }
-  return undefined;
+  return first && equalItems(...first);
 }
 
 function equalItems(left: number, right: number): string {

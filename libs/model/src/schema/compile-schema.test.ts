@@ -80,6 +80,16 @@ const broken: readonly (readonly [object, unknown, string])[] = [
     [{ a: 1 }, 1, { a: 1 }],
     'expected unique items but items 1 and 3 are equal',
   ],
+  [
+    { uniqueItems: true },
+    [{ a: 1 }, { b: [], c: 2 }, { c: 2, b: {} }, [1], { 0: 1 }, { a: 1 }],
+    'expected unique items but items 1 and 6 are equal',
+  ],
+  [
+    { uniqueItems: true },
+    [{ a: { b: 1 } }, { b: [], c: 2 }, { c: 2, b: {} }],
+    'expected unique items but items 2 and 3 are equal',
+  ],
   [{ minLength: 1 }, '', 'string too short, expected at least 1, got 0'],
   [{ maxLength: 2 }, 'äöü', 'string too long, expected at most 2, got 3'],
   [{ minLength: 3 }, '😀😀', 'string too short, expected at least 3, got 2'],
@@ -233,6 +243,11 @@ describe('compileSchema', () => {
 });
 
 describe('dataValidator', () => {
+  test('is done with very many items that have to be unique', () => {
+    const items = Array.from({ length: 50_000 }, (_, a) => ({ a }));
+    expect(dataValidator({ uniqueItems: true })(items)).toBeUndefined();
+  });
+
   test('takes a reference to a secret for the text that it is', () => {
     const schema = { type: 'string', pattern: '^/' };
     expect(dataValidator(schema)('$secret://vault/1/a/b')).toContain('failed to match pattern');

@@ -1,4 +1,5 @@
 import { compileSchema, ConfigError } from '@polygate/model';
+import { readJson } from '../json-problem.ts';
 
 export interface BatchItem {
   readonly method: string;
@@ -49,13 +50,11 @@ const check = compileSchema({
 /** The batch with defaults filled in, or what is wrong with it in APISIX's words. */
 export function readBatch(body: Buffer): Batch | string {
   const text = body.toString();
-  let batch: unknown;
-  try {
-    batch = JSON.parse(text);
-  } catch (error) {
-    if (!(error instanceof SyntaxError)) throw error;
-    return `invalid request body: ${text}, err: ${jsonProblem(text) ?? error.message}`;
+  const read = readJson(text);
+  if (read.problem !== undefined) {
+    return `invalid request body: ${text}, err: ${read.problem}`;
   }
+  const batch = read.value;
   try {
     check(batch);
   } catch (error) {
@@ -63,12 +62,4 @@ export function readBatch(body: Buffer): Batch | string {
     return `bad request body: ${error.message}`;
   }
   return batch as Batch;
-}
-
-/** As cjson has it, for what does not even begin as JSON. */
-function jsonProblem(text: string): string | undefined {
-  const start = text.search(/[^ \t\r\n]/);
-  if (start === -1) return `Expected value but found T_END at character ${text.length + 1}`;
-  if (/^["{[\-0-9]|^(true|false|null)/.test(text.slice(start))) return undefined;
-  return `Expected value but found invalid token at character ${start + 1}`;
 }

@@ -1,5 +1,6 @@
 import { ConfigError } from '@polygate/model';
 import type { PluginDefinition } from '@polygate/plugin-sdk';
+import { MAX_REQ_BODY_SIZE } from '../bounded-body.schema.ts';
 import { checkTemplate } from './template-text.ts';
 
 export type InputFormat = 'xml' | 'json' | 'encoded' | 'args' | 'plain' | 'multipart';
@@ -40,14 +41,7 @@ export const definition: PluginDefinition<BodyTransformerConf> = {
     properties: {
       request: transform,
       response: transform,
-      max_req_body_size: {
-        type: 'integer',
-        minimum: 1,
-        default: 67108864,
-        description:
-          'maximum request body size in bytes buffered into memory; larger request bodies are ' +
-          'rejected',
-      },
+      max_req_body_size: MAX_REQ_BODY_SIZE,
       max_resp_body_size: {
         type: 'integer',
         minimum: 1,

@@ -1,5 +1,6 @@
 import { ConfigError } from '@polygate/model';
 import type { PluginDefinition } from '@polygate/plugin-sdk';
+import { MAX_REQ_BODY_SIZE } from '../bounded-body.schema.ts';
 import { GraphqlSyntaxError, parseGraphql } from '../graphql-document.ts';
 
 export interface DegraphqlConf {
@@ -20,14 +21,7 @@ export const definition: PluginDefinition<DegraphqlConf> = {
   schema: {
     type: 'object',
     properties: {
-      max_req_body_size: {
-        type: 'integer',
-        minimum: 1,
-        default: 67_108_864,
-        description:
-          'maximum request body size in bytes buffered into memory; ' +
-          'larger request bodies are rejected',
-      },
+      max_req_body_size: MAX_REQ_BODY_SIZE,
       query: { type: 'string', minLength: 1, maxLength: 1024 },
       variables: { type: 'array', items: { type: 'string' }, minItems: 1 },
       operation_name: { type: 'string', minLength: 1, maxLength: 1024 },

@@ -178,6 +178,18 @@ describe('graphql-limit-count with decorations', () => {
     mounted.dispose();
   });
 
+  test.each(['1e30', '1e308', '"1e300"'])(
+    'a query for %s of something costs a number',
+    async (first) => {
+      const { port } = await serve();
+      const mounted = mount(port, { score_factor: 1e9, show_limit_quota_header: true });
+      const run = await mounted.request(request(`{ products(first: ${first}) { id } }`));
+      expect(run.reply?.status).toBe(503);
+      expect(run.headers.get('X-Graphql-Query-Cost')).toBe('1000000000000');
+      mounted.dispose();
+    },
+  );
+
   test('counts fields where the route has no service', async () => {
     const mounted = mount(1);
     const run = await mounted.request(query(PRODUCTS));

@@ -21,6 +21,11 @@ interface Prepared {
 
 /** Added to what is not counted by depth, so that every such cost is rounded up, as in APISIX. */
 const COST_MARGIN = 0.01;
+/**
+ * Beyond any quota. Redis takes no larger numbers as JavaScript writes them, nor their sum: a counter that
+ * cannot count any more would let everybody in where `allow_degradation` is on.
+ */
+const COST_MAX = 1e12;
 
 /** Counts GraphQL requests as many as their queries cost. */
 export default definePlugin<GraphqlLimitCountConf, Prepared>(definition, {
@@ -93,7 +98,9 @@ async function costOf(
   const raw = await rawCostOf(ctx, prepared, document, variables);
   if (typeof raw !== 'number') return raw;
   const cost = strategy === 'depth' ? raw : raw + COST_MARGIN;
-  return Math.max(Math.ceil(cost * factor), 1);
+  const scaled = Math.ceil(cost * factor);
+  // infinitely many of something that costs nothing are no number
+  return Number.isNaN(scaled) ? COST_MAX : Math.min(Math.max(scaled, 1), COST_MAX);
 }
 
 const CIRCULAR: GraphqlProblem = {

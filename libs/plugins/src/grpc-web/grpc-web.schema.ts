@@ -1,4 +1,5 @@
 import type { PluginDefinition } from '@polygate/plugin-sdk';
+import { MAX_REQ_BODY_SIZE } from '../bounded-body.schema.ts';
 
 export interface GrpcWebConf {
   /** Bytes. */
@@ -14,14 +15,7 @@ export const definition: PluginDefinition<GrpcWebConf> = {
   schema: {
     type: 'object',
     properties: {
-      max_req_body_size: {
-        type: 'integer',
-        minimum: 1,
-        default: 67_108_864,
-        description:
-          'maximum request body size in bytes buffered into memory; ' +
-          'larger request bodies are rejected',
-      },
+      max_req_body_size: MAX_REQ_BODY_SIZE,
       cors_allow_headers: {
         description:
           "multiple header use ',' to split. default: content-type,x-grpc-web,x-user-agent.",

@@ -1,5 +1,6 @@
 import { createDecipheriv } from 'node:crypto';
 import { decodeBase64Url } from '../base64.ts';
+import { decodeObject } from '../json-web-token.ts';
 
 const IV_BYTES = 12;
 const TAG_BYTES = 16;
@@ -41,19 +42,6 @@ export function decrypt(token: EncryptedToken, secret: Buffer): Buffer | undefin
     return Buffer.concat([content, decipher.final()]);
   } catch {
     // final() throws where the tag is not that of these bytes, and for no other reason
-    return undefined;
-  }
-}
-
-function decodeObject(encoded: string): Record<string, unknown> | undefined {
-  const bytes = decodeBase64Url(encoded);
-  if (bytes === undefined) return undefined;
-  try {
-    const value: unknown = JSON.parse(bytes.toString());
-    if (typeof value !== 'object' || value === null || Array.isArray(value)) return undefined;
-    return value as Record<string, unknown>;
-  } catch {
-    // a header that is no JSON makes a wrong token, whatever exactly is wrong with it
     return undefined;
   }
 }

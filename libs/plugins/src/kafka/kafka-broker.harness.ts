@@ -24,6 +24,8 @@ export interface TestBroker {
   readonly port: number;
   readonly records: readonly ProducedRecord[];
   readonly metadataRequests: () => number;
+  /** How many there were. */
+  readonly connections: () => number;
   close(): Promise<void>;
 }
 
@@ -41,6 +43,7 @@ export async function startBroker(options: TestBrokerOptions = {}): Promise<Test
     port: broker.port,
     records: broker.records,
     metadataRequests: () => broker.metadataRequests,
+    connections: () => sockets.size,
     close: () =>
       new Promise((resolve) => {
         server.close(() => resolve());

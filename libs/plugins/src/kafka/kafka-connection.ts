@@ -20,7 +20,7 @@ export interface KafkaCall {
   readonly api: number;
   readonly version: number;
   readonly body: Buffer;
-  /** False: the broker does not answer. */
+  /** False: the broker does not answer, and the call is over when it is on its way. */
   readonly hasAnswer?: boolean;
 }
 
@@ -95,17 +95,18 @@ export class KafkaConnection {
     this.#serial = (this.#serial + 1) & 0x7fffffff;
     const serial = this.#serial;
     const head = new WireWriter().int16(api).int16(version).int32(serial).text(CLIENT).done();
-    this.#socket.write(
-      new WireWriter()
-        .int32(head.length + body.length)
-        .raw(head)
-        .raw(body)
-        .done(),
-    );
-    if (!hasAnswer) return Promise.resolve(new WireReader(Buffer.alloc(0)));
     const { promise, resolve, reject } = Promise.withResolvers<WireReader>();
     const timer = setTimeout(() => this.#fail('timeout'), this.#options.timeoutMs);
     this.#waiting.set(serial, { resolve, reject });
+    const message = new WireWriter()
+      .int32(head.length + body.length)
+      .raw(head)
+      .raw(body)
+      .done();
+    this.#socket.write(message, (error) => {
+      // not before: what a broker does not read would gather in memory
+      if (!hasAnswer && !error) this.#settle(serial, Buffer.alloc(0));
+    });
     return promise.finally(() => clearTimeout(timer));
   }
 
@@ -139,9 +140,13 @@ export class KafkaConnection {
       const frame = this.#received.subarray(4, 4 + length);
       this.#received = this.#received.subarray(4 + length);
       const serial = frame.readInt32BE(0);
-      this.#waiting.get(serial)?.resolve(new WireReader(frame.subarray(4)));
-      this.#waiting.delete(serial);
+      this.#settle(serial, frame.subarray(4));
     }
+  }
+
+  #settle(serial: number, answer: Buffer): void {
+    this.#waiting.get(serial)?.resolve(new WireReader(answer));
+    this.#waiting.delete(serial);
   }
 
   #fail(reason: string): void {

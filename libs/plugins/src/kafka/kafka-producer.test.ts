@@ -1,6 +1,8 @@
 import { createHash, createHmac, pbkdf2Sync } from 'node:crypto';
+import { createServer, type AddressInfo, type Socket } from 'node:net';
 import { afterEach, describe, expect, test } from 'vitest';
 import { startBroker, type TestBroker, type TestBrokerOptions } from './kafka-broker.harness.ts';
+import { KafkaConnection } from './kafka-connection.ts';
 import { KafkaProducer, type KafkaProducerOptions } from './kafka-producer.ts';
 import { crc32c } from './record-batch.ts';
 import { authenticate } from './sasl.ts';
@@ -73,6 +75,13 @@ describe('a producer', () => {
     await expect.poll(() => broker.records, { timeout: 10_000 }).toMatchObject([{ acks: 0 }]);
   });
 
+  test('shares one connection between batches that come together', async () => {
+    const { broker, producer } = await start();
+    await Promise.all(['a', 'b', 'c', 'd'].map((value) => producer.send('t', [record(value)])));
+    expect(broker.records).toHaveLength(4);
+    expect(broker.connections()).toBe(1);
+  });
+
   test('says who he is, and hears when nobody knows him', async () => {
     const account = { user: 'admin', password: 'secret' };
     const { broker } = await start({ account });
@@ -102,6 +111,23 @@ describe('a producer', () => {
     await broker.close();
     await expect(producer.send('t', [record('a')])).rejects.toThrow('connection refused');
   });
+});
+
+test('a call without an answer is not over while the broker does not read it', async () => {
+  const sockets: Socket[] = [];
+  const server = createServer({ pauseOnConnect: true }, (socket) => sockets.push(socket));
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const { port } = server.address() as AddressInfo;
+  const options = { timeoutMs: 200, tls: undefined };
+  const connection = await KafkaConnection.open({ host: '127.0.0.1', port }, options);
+  const call = { api: 0, version: 3, hasAnswer: false };
+  await connection.call({ ...call, body: Buffer.alloc(10) });
+  // more than the buffers of a connection hold
+  const large = connection.call({ ...call, body: Buffer.alloc(64 * 1024 * 1024) });
+  await expect(large).rejects.toThrow('timeout');
+  expect(connection.isOpen).toBe(false);
+  for (const socket of sockets) socket.destroy();
+  server.close();
 });
 
 test('crc32c() is that of Castagnoli', () => {

@@ -167,8 +167,13 @@ export class KafkaProducer {
 
   async #connect(broker: KafkaBroker): Promise<KafkaConnection> {
     const place = `${broker.host}:${broker.port}`;
-    const known = await this.#connections.get(place)?.catch(() => undefined);
-    if (known?.isOpen === true) return known;
+    for (;;) {
+      const known = this.#connections.get(place);
+      const connection = await known?.catch(() => undefined);
+      if (connection?.isOpen === true) return connection;
+      // unless another batch has begun to open one meanwhile: nobody would close a second
+      if (this.#connections.get(place) === known) break;
+    }
     const opening = KafkaConnection.open(broker, this.#options);
     this.#connections.set(place, opening);
     const connection = await opening;

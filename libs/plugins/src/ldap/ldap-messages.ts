@@ -54,6 +54,8 @@ const SIMPLE_PASSWORD = 0x80;
 const EQUALITY = 0xa3;
 const REQUEST_NAME = 0x80;
 const START_TLS = '1.3.6.1.4.1.1466.20037';
+/** RFC 4511, maxInt. */
+const INTEGER_MAX = 0x7fff_ffff;
 const WHOLE_SUBTREE = 2;
 const ALWAYS_DEREFERENCE = 3;
 const FALSE = berElement(0x01, Buffer.from([0]));
@@ -76,10 +78,19 @@ export function searchRequest(search: LdapSearch): Buffer {
   return berElement(
     LDAP.searchRequest,
     ...[berString(search.baseDn), enumerated(WHOLE_SUBTREE), enumerated(ALWAYS_DEREFERENCE)],
-    ...[berInteger(search.entriesMax), berInteger(search.timeLimitSeconds), FALSE],
+    ...[
+      berInteger(limitOf(search.entriesMax)),
+      berInteger(limitOf(search.timeLimitSeconds)),
+      FALSE,
+    ],
     berElement(EQUALITY, berString(search.attribute), berString(search.value)),
     berElement(BER.sequence, berString(NO_ATTRIBUTES)),
   );
+}
+
+/** A conf may have more than the protocol has numbers for. */
+function limitOf(number: number): number {
+  return Math.min(number, INTEGER_MAX);
 }
 
 /** Throws a RangeError where it is none. */

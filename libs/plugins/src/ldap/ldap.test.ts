@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { berElement, berInteger, readBerElement, readBerElements, readBerInteger } from './ber.ts';
 import { escapeDnValue } from './distinguished-name.ts';
 import { parseLdapAddress } from './ldap-address.ts';
+import { searchRequest } from './ldap-messages.ts';
 
 describe('BER', () => {
   test.each([0, 1, 127, 128, 255, 256, 0x7fff_ffff])('keeps the number %d', (value) => {
@@ -25,6 +26,16 @@ describe('BER', () => {
     expect(() => readBerElements(Buffer.from([4, 2, 0]))).toThrow(RangeError);
     expect(() => readBerInteger({ tag: 2, contents: Buffer.alloc(0), end: 2 })).toThrow(RangeError);
   });
+});
+
+test('a search has the largest limits of the protocol for those that are larger', () => {
+  const search = { baseDn: 'dc=test', attribute: 'cn', value: '*)(a=b' };
+  const bytes = searchRequest({ ...search, entriesMax: 2 ** 32, timeLimitSeconds: 2 ** 40 });
+  const request = readBerElement(bytes, 0, 1000)!;
+  const [, , , entries, seconds, , filter] = readBerElements(request.contents);
+  expect([readBerInteger(entries!), readBerInteger(seconds!)]).toEqual([0x7fffffff, 0x7fffffff]);
+  const [attribute, value] = readBerElements(filter!.contents);
+  expect([attribute, value].map((part) => part?.contents.toString())).toEqual(['cn', '*)(a=b']);
 });
 
 describe('a value of a distinguished name', () => {

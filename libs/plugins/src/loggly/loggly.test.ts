@@ -64,6 +64,13 @@ test('any other answer than 200 is a failure', async () => {
   await vi.waitFor(() => expect(log.join()).toContain(why), LONG);
 });
 
+test('tells of an address that is none, and not the token', async () => {
+  const metadata = { host: 'no host', protocol: 'http' };
+  const { log } = await logRequests(plugin, base, { env: { metadata } });
+  await vi.waitFor(() => expect(log.join()).toContain('not an address: http://no host/'), LONG);
+  expect(log.join()).not.toContain('token-1');
+});
+
 test.each([
   [{}, 'property "customer_token" is required'],
   [

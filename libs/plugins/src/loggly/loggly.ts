@@ -83,16 +83,16 @@ function openBulk(
   });
   const base = host.startsWith('http') ? host : `${protocol}://${host}`;
   const slash = base.endsWith('/') ? '' : '/';
-  const address = `${base}${slash}bulk/${conf.customer_token}/tag/bulk`;
   const headers = { 'Content-Type': 'application/json', 'X-LOGGLY-TAG': conf.tags.join(',') };
   return {
     async send(entries) {
       log.info(`sending a batch logs to ${host}`);
-      const answer = await target
-        .post(endpointUrl(address), headers, entries.join('\n'))
-        .catch((error: Error) => {
-          throw new Error(`failed to write log to loggly, ${error.message}`, { cause: error });
-        });
+      // on its own first: an address that is none is told in the log, where no token belongs
+      const root = endpointUrl(`${base}${slash}`);
+      const url = new URL(`${root.href}bulk/${conf.customer_token}/tag/bulk`);
+      const answer = await target.post(url, headers, entries.join('\n')).catch((error: Error) => {
+        throw new Error(`failed to write log to loggly, ${error.message}`, { cause: error });
+      });
       if (answer.status === 200) return;
       const why = `failed to send log to loggly, http status code: ${answer.status}`;
       const body = answer.body.toString();

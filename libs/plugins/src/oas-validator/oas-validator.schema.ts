@@ -1,5 +1,6 @@
 import { ConfigError, isSecretReference } from '@polygate/model';
 import type { PluginDefinition } from '@polygate/plugin-sdk';
+import { MAX_REQ_BODY_SIZE } from '../bounded-body.schema.ts';
 import { jsonProblem } from '../json-problem.ts';
 
 export interface OasValidatorConf {
@@ -32,14 +33,7 @@ export const definition: PluginDefinition<OasValidatorConf> = {
   schema: {
     type: 'object',
     properties: {
-      max_req_body_size: {
-        type: 'integer',
-        minimum: 1,
-        default: 67_108_864,
-        description:
-          'maximum request body size in bytes buffered into memory; ' +
-          'larger request bodies are rejected',
-      },
+      max_req_body_size: MAX_REQ_BODY_SIZE,
       spec: {
         description: 'schema against which the request/response will be validated',
         type: 'string',

@@ -323,6 +323,23 @@ describe('oas-validator with a document elsewhere', () => {
     mounted.dispose();
   });
 
+  test('serves on with the old one, and tells of a failed fetch once, whoever waits for it', async () => {
+    let status = 200;
+    const spec = await serve(() => [status, document({ '/a': { get: {} } })]);
+    const mounted = mountPlugin(plugin, conf({ spec_url: spec.url }), {
+      metadata: { spec_url_ttl: 0.01 },
+    });
+    const request = { target: '/api/a' };
+    await mounted.request(request);
+    status = 500;
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    const runs = await Promise.all(Array.from({ length: 20 }, () => mounted.request(request)));
+    expect(new Set(runs.map((run) => run.status))).toEqual(new Set([200]));
+    await expect.poll(() => mounted.log).toContain('error: spec URL returned status 500');
+    expect(mounted.log).toHaveLength(spec.asked() - 1);
+    mounted.dispose();
+  });
+
   test('sends the headers of the conf, and asks again after a failure', async () => {
     const spec = await serve(({ 'x-token': token }) =>
       token === 'secret' ? [200, document({ '/a': { get: {} } })] : [403, ''],

@@ -1,4 +1,5 @@
 import { readJson } from '../json-problem.ts';
+import { decodeFormText } from '../request-validation/form-fields.ts';
 import { parseBodyParts } from './body-parts.ts';
 import { isObject, listOf, memberOf, type JsonObject } from './json-object.ts';
 import type { ReferenceNames } from './resolve-references.ts';
@@ -91,20 +92,9 @@ function formFields(text: string): JsonObject {
     if (pair === '') continue;
     const equals = pair.indexOf('=');
     const name = equals === -1 ? pair : pair.slice(0, equals);
-    fields[decode(name)] = equals === -1 ? '' : decode(pair.slice(equals + 1));
+    fields[decodeFormText(name)] = equals === -1 ? '' : decodeFormText(pair.slice(equals + 1));
   }
   return fields;
-}
-
-function decode(text: string): string {
-  const spaced = text.replaceAll('+', ' ');
-  if (!spaced.includes('%')) return spaced;
-  try {
-    return decodeURIComponent(spaced);
-  } catch (error) {
-    if (error instanceof URIError) return spaced;
-    throw error;
-  }
 }
 
 function coerceFields(fields: JsonObject, schema: unknown): JsonObject {

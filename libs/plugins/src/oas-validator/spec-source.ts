@@ -55,7 +55,9 @@ class FetchedSource implements SpecSource {
   validator(): OpenApiValidator | Promise<OpenApiValidator> {
     const current = this.#current;
     if (current === undefined) return this.#fetch();
-    if (performance.now() - current.fetchedMs > this.#ttlMs) {
+    const isOld = performance.now() - current.fetchedMs > this.#ttlMs;
+    // requests that come meanwhile need not hear of it, and the log not once for each
+    if (isOld && this.#fetching === undefined) {
       this.#fetch().catch((error: Error) => this.#log.error(error.message));
     }
     return current.validator;

@@ -9,9 +9,9 @@ export function parseForm(text: string): FormFields {
   const fields = Object.create(null) as FormFields;
   for (const pair of text.split('&')) {
     const equals = pair.indexOf('=');
-    const name = decode(equals === -1 ? pair : pair.slice(0, equals));
+    const name = decodeFormText(equals === -1 ? pair : pair.slice(0, equals));
     if (name === '') continue;
-    const value = equals === -1 ? true : decode(pair.slice(equals + 1));
+    const value = equals === -1 ? true : decodeFormText(pair.slice(equals + 1));
     const before = fields[name];
     if (before === undefined) fields[name] = value;
     else if (Array.isArray(before)) before.push(value);
@@ -20,13 +20,14 @@ export function parseForm(text: string): FormFields {
   return fields;
 }
 
-function decode(text: string): string {
+/** A name or a value; what cannot be decoded is kept. */
+export function decodeFormText(text: string): string {
   const spaced = text.replaceAll('+', ' ');
   if (!spaced.includes('%')) return spaced;
   try {
     return decodeURIComponent(spaced);
   } catch (error) {
-    if (error instanceof URIError) return spaced; // what cannot be decoded is kept
+    if (error instanceof URIError) return spaced;
     throw error;
   }
 }

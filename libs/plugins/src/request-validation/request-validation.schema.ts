@@ -1,5 +1,6 @@
 import { compileSchema, ConfigError, type JsonSchemaObject } from '@polygate/model';
 import type { PluginDefinition } from '@polygate/plugin-sdk';
+import { MAX_REQ_BODY_SIZE } from '../bounded-body.schema.ts';
 
 export interface RequestValidationConf {
   readonly header_schema?: JsonSchemaObject;
@@ -20,14 +21,7 @@ export const definition: PluginDefinition<RequestValidationConf> = {
     properties: {
       header_schema: { type: 'object' },
       body_schema: { type: 'object' },
-      max_req_body_size: {
-        type: 'integer',
-        minimum: 1,
-        default: 67_108_864,
-        description:
-          'maximum request body size in bytes buffered into memory; ' +
-          'larger request bodies are rejected',
-      },
+      max_req_body_size: MAX_REQ_BODY_SIZE,
       rejected_code: { type: 'integer', minimum: 200, maximum: 599, default: 400 },
       rejected_msg: { type: 'string', minLength: 1, maxLength: 256 },
     },
