@@ -1,10 +1,9 @@
-import { createPublicKey, hash, type KeyObject } from 'node:crypto';
+import { hash } from 'node:crypto';
 import type { LocalReply, RequestContext } from '@polygate/plugin-sdk';
 import { claimOf } from '../json-web-token.ts';
-import type { SignatureVerifier } from '../jwt-signature.ts';
 import { clientForm } from './client-auth.ts';
 import type { OpenidConnectConf } from './conf.ts';
-import { OpenidError, verifierOf, type Json, type Provider } from './provider.ts';
+import { OpenidError, type Json, type Provider } from './provider.ts';
 import { verifyAccessToken } from './verify-token.ts';
 
 export interface VerifiedBearer {
@@ -21,15 +20,12 @@ const CACHED_MAX = 1000;
 export class BearerTokens {
   readonly #conf: OpenidConnectConf;
   readonly #provider: Provider;
-  readonly #publicKey: KeyObject | undefined;
-  readonly #verifiers = new Map<string, readonly SignatureVerifier[]>();
   /** Introspected ones, by digest. */
   readonly #introspected = new Map<string, { readonly claims: Json; readonly endMs: number }>();
 
   constructor(conf: OpenidConnectConf, provider: Provider) {
     this.#conf = conf;
     this.#provider = provider;
-    this.#publicKey = conf.public_key === undefined ? undefined : publicKeyOf(conf.public_key);
   }
 
   async check(ctx: RequestContext, given: string | undefined): Promise<BearerResult> {
@@ -60,10 +56,7 @@ export class BearerTokens {
     const issuers = await this.#issuers(ctx);
     return verifyAccessToken(token, this.#conf, {
       issuers,
-      find: ({ header }, algorithm) =>
-        pem === undefined
-          ? this.#provider.verifiers(header['kid'], algorithm)
-          : this.#ownVerifiers(algorithm),
+      find: ({ header }, algorithm) => this.#provider.verifiers(header['kid'], algorithm),
     });
   }
 
@@ -78,16 +71,6 @@ export class BearerTokens {
       ctx.log.error(`OIDC access discovery url failed : ${(cause as Error).message}`);
       throw new OpenidError('issuer validation unavailable', { cause });
     }
-  }
-
-  #ownVerifiers(algorithm: string): readonly SignatureVerifier[] {
-    const known = this.#verifiers.get(algorithm);
-    if (known !== undefined) return known;
-    const key = this.#publicKey;
-    const made = key === undefined ? undefined : verifierOf(key, algorithm);
-    const verifiers = made === undefined ? [] : [made];
-    this.#verifiers.set(algorithm, verifiers);
-    return verifiers;
   }
 
   /** RFC 7662. */
@@ -145,13 +128,4 @@ function bearerToken(ctx: RequestContext, given: string | undefined): string | n
   return authorization.slice(0, space).toLowerCase() === 'bearer'
     ? authorization.slice(space + 1)
     : undefined;
-}
-
-function publicKeyOf(pem: string): KeyObject | undefined {
-  try {
-    return createPublicKey(pem);
-  } catch {
-    // no signature will hold: the same as with a key of another
-    return undefined;
-  }
 }

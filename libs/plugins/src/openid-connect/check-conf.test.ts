@@ -25,6 +25,12 @@ describe('a conf of openid-connect', () => {
     [{ client_id: undefined }, 'property "client_id" is required'],
     [{ client_id: 123 }, 'property "client_id" validation failed: wrong type'],
     [{ session: undefined }, 'property "session.secret" is required when "bearer_only" is false'],
+    [
+      { session: undefined, client_id: undefined },
+      'property "session.secret" is required when "bearer_only" is false',
+    ],
+    [{ client_secret: undefined, discovery: undefined }, 'property "client_secret" is required'],
+    [{ bearer_only: true, discovery: undefined }, 'property "discovery" is required'],
     [{ session: { secret: 'short' } }, 'property "session" validation failed'],
     [{ session: { ...MINIMAL.session, odd: 1 } }, 'additional properties forbidden'],
     [{ use_dpop: true }, 'property "use_dpop" is not allowed, use "dpop.enabled" instead'],

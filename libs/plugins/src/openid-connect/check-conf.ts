@@ -27,20 +27,32 @@ export function checkConf(conf: OpenidConnectConf): void {
   checkPar(conf);
 }
 
+/** The words of what APISIX looks at before the schema. */
+export function restateConf(conf: Readonly<Record<string, unknown>>, schemaError: string): string {
+  try {
+    checkCredentials(conf);
+  } catch (error) {
+    if (error instanceof ConfigError) return error.message;
+    throw error;
+  }
+  return schemaError;
+}
+
 function refuse(message: string): never {
   throw new ConfigError(message);
 }
 
-function checkCredentials(conf: OpenidConnectConf): void {
-  if (!conf.bearer_only && conf.session === undefined) {
+function checkCredentials(conf: Partial<OpenidConnectConf>): void {
+  if (conf.bearer_only !== true && conf.session === undefined) {
     refuse('property "session.secret" is required when "bearer_only" is false');
   }
   // each exemption holds for the flow that it applies to, and not for the other
-  const isOptional = conf.bearer_only
-    ? conf.public_key !== undefined ||
-      conf.use_jwks ||
-      conf.introspection_endpoint_auth_method === 'private_key_jwt'
-    : conf.token_endpoint_auth_method === 'private_key_jwt' || conf.use_pkce;
+  const isOptional =
+    conf.bearer_only === true
+      ? conf.public_key !== undefined ||
+        conf.use_jwks === true ||
+        conf.introspection_endpoint_auth_method === 'private_key_jwt'
+      : conf.token_endpoint_auth_method === 'private_key_jwt' || conf.use_pkce === true;
   if (!isOptional && conf.client_secret === undefined) {
     refuse('property "client_secret" is required');
   }
@@ -59,7 +71,8 @@ function checkClaimSchema({ claim_schema: schema }: OpenidConnectConf): void {
   }
 }
 
-const JWK_MEMBERS: Readonly<Record<string, readonly string[]>> = {
+/** What makes up a public key (RFC 7638), but for `kty`. */
+export const JWK_MEMBERS: Readonly<Record<string, readonly string[]>> = {
   EC: ['crv', 'x', 'y'],
   RSA: ['e', 'n'],
 };

@@ -64,6 +64,8 @@ export interface OpenidConnectConf {
   readonly introspection_addon_headers?: readonly string[];
   readonly required_scopes?: readonly string[];
   readonly claim_schema?: Readonly<Record<string, unknown>>;
+  /** Not of the schema, but read: which of a login is kept; without it everything. */
+  readonly session_contents?: Readonly<Record<string, unknown>>;
 }
 
 /** Times in seconds. */
@@ -80,6 +82,24 @@ export interface SessionConf {
   readonly absolute_timeout?: number;
   readonly cookie?: { readonly lifetime?: number };
   readonly storage: 'cookie' | 'redis';
+  readonly redis?: SessionRedisConf;
+}
+
+/** Timeouts in milliseconds. */
+export interface SessionRedisConf {
+  readonly host: string;
+  readonly port: number;
+  readonly username?: string;
+  readonly password?: string;
+  readonly database: number;
+  readonly prefix: string;
+  readonly ssl: boolean;
+  readonly ssl_verify: boolean;
+  readonly server_name?: string;
+  readonly connect_timeout: number;
+  readonly send_timeout: number;
+  readonly read_timeout: number;
+  readonly keepalive_timeout: number;
 }
 
 export interface DpopConf {

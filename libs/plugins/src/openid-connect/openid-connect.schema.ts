@@ -1,7 +1,7 @@
 import type { PluginDefinition } from '@polygate/plugin-sdk';
-import { checkConf } from './check-conf.ts';
+import { checkConf, restateConf } from './check-conf.ts';
 import type { OpenidConnectConf } from './conf.ts';
-import { SESSION_SCHEMA } from './session.schema.ts';
+import { SESSION_SCHEMA } from './session/session.schema.ts';
 
 const TEXT = { type: 'string' } as const;
 const COUNT = { type: 'integer' } as const;
@@ -166,5 +166,6 @@ export const definition: PluginDefinition<OpenidConnectConf> = {
     ],
     required: ['client_id', 'discovery'],
   },
+  restate: restateConf,
   check: checkConf,
 };

@@ -1,8 +1,12 @@
+import { generateKeyPairSync } from 'node:crypto';
+import { createServer, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import type { PluginRun, PluginRequest } from '@polygate/testing';
 import { mountPlugin, validConf, type MountedPlugin } from '@polygate/testing';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { Browser } from './browser.harness.ts';
 import plugin from './openid-connect.ts';
-import { CLIENT, REDIRECT, startOpenidProvider } from './openid-provider.harness.ts';
+import { CLIENT, REDIRECT, SIGNED_CLIENT, startOpenidProvider } from './openid-provider.harness.ts';
 import type { TestProvider } from './openid-provider.harness.ts';
 
 let provider: TestProvider;
@@ -188,46 +192,11 @@ describe('openid-connect with introspection', () => {
   });
 });
 
-/** Keeps cookies as a browser does. */
-class Browser {
-  readonly #plugin: MountedPlugin;
-  readonly cookies = new Map<string, string>();
-
-  constructor(one: MountedPlugin) {
-    this.#plugin = one;
-  }
-
-  async get(target: string, more: PluginRequest = {}): Promise<PluginRun> {
-    const cookie = [...this.cookies].map(([name, value]) => `${name}=${value}`).join('; ');
-    const headers = { Host: 'gateway.test', ...(cookie !== '' && { Cookie: cookie }) };
-    const run = await this.#plugin.request({
-      ...more,
-      target,
-      headers: { ...headers, ...more.headers },
-    });
-    for (const line of run.headers.getAll('set-cookie')) {
-      const [, name = '', value = ''] = /^([^=]+)=([^;]*)/.exec(line) ?? [];
-      if (value === '') this.cookies.delete(name);
-      else this.cookies.set(name, value);
-    }
-    return run;
-  }
-
-  /** To the provider and back; gives the answer to what the provider sent the browser to. */
-  async logIn(target: string): Promise<PluginRun> {
-    const start = await this.get(target);
-    expect(start.status).toBe(302);
-    const back = await provider.follow(start.headers.get('location') ?? '');
-    expect(back.href.startsWith(REDIRECT)).toBe(true);
-    return this.get(`${back.pathname}${back.search}`);
-  }
-}
-
 describe('openid-connect with browsers', () => {
   const flow = { session: SESSION, set_refresh_token_header: true };
 
   test('sends them to the provider and, logged in, back to where they were', async () => {
-    const browser = new Browser(mount({ ...flow, use_pkce: true, use_nonce: true }));
+    const browser = new Browser(provider, mount({ ...flow, use_pkce: true, use_nonce: true }));
     const back = await browser.logIn('/page?a=1');
     expect(back.status).toBe(302);
     expect(back.headers.get('location')).toBe('/page?a=1');
@@ -242,7 +211,7 @@ describe('openid-connect with browsers', () => {
 
   test('asks with a state of its own, a challenge and the further parameters', async () => {
     const more = { use_pkce: true, use_nonce: true, authorization_params: { ui: 'dark' } };
-    const run = await new Browser(mount({ ...flow, ...more })).get('/page');
+    const run = await new Browser(provider, mount({ ...flow, ...more })).get('/page');
     const { searchParams } = new URL(run.headers.get('location') ?? '');
     expect(Object.fromEntries(searchParams)).toMatchObject({
       client_id: CLIENT.id,
@@ -259,7 +228,7 @@ describe('openid-connect with browsers', () => {
   });
 
   test('pushes its parameters ahead with par', async () => {
-    const browser = new Browser(mount({ ...flow, par: { enabled: true } }));
+    const browser = new Browser(provider, mount({ ...flow, par: { enabled: true } }));
     const run = await browser.get('/page');
     const { searchParams } = new URL(run.headers.get('location') ?? '');
     expect([...searchParams.keys()]).toEqual(['client_id', 'request_uri']);
@@ -269,33 +238,42 @@ describe('openid-connect with browsers', () => {
   });
 
   test('takes no session that was tampered with or is of another route', async () => {
-    const browser = new Browser(mount(flow));
+    const browser = new Browser(provider, mount(flow));
     await browser.logIn('/page');
     const value = browser.cookies.get('session')!;
     const cut = value.slice(0, -3) + (value.endsWith('AAA') ? 'BBB' : 'AAA');
     browser.cookies.set('session', cut);
     expect((await browser.get('/page')).status).toBe(302);
-    const elsewhere = new Browser(mount({ ...flow, client_id: 'another' }));
+    const elsewhere = new Browser(provider, mount({ ...flow, client_id: 'another' }));
     elsewhere.cookies.set('session', value);
     expect((await elsewhere.get('/page')).status).toBe(302);
-    const otherSecret = new Browser(mount({ session: { secret: 'another secret of us' } }));
+    const otherSecret = new Browser(
+      provider,
+      mount({ session: { secret: 'another secret of us' } }),
+    );
     otherSecret.cookies.set('session', value);
     expect((await otherSecret.get('/page')).status).toBe(302);
   });
 
   test('takes a code once only, and only in the browser that asked for it', async () => {
     const one = mount(flow);
-    const browser = new Browser(one);
+    const browser = new Browser(provider, one);
     const start = await browser.get('/page');
     const back = await provider.follow(start.headers.get('location') ?? '');
     const target = `${back.pathname}${back.search}`;
-    expect((await new Browser(one).get(target)).status).toBe(500);
+    expect((await new Browser(provider, one).get(target)).status).toBe(500);
+    const asked = () => provider.seen.filter((path) => path === '/token').length;
+    const before = asked();
     expect((await browser.get(target)).headers.get('location')).toBe('/page');
-    expect((await browser.get(target)).status).toBe(500);
+    // whoever goes back to it in the history gets to the page again
+    const again = await browser.get(target);
+    expect(again.headers.get('location')).toBe('/page');
+    expect(again.log[0]).toContain('state mismatch (replayed or pruned callback), restarting');
+    expect(asked()).toBe(before + 1);
   });
 
   test('begins anew for a state that is not known, three times at most', async () => {
-    const browser = new Browser(mount(flow));
+    const browser = new Browser(provider, mount(flow));
     await browser.get('/page?tab=A');
     const wrong = '/back?code=x&state=never-issued';
     expect((await browser.get(wrong, { method: 'POST' })).status).toBe(500);
@@ -308,7 +286,7 @@ describe('openid-connect with browsers', () => {
   });
 
   test('begins anew when the provider is out of order, but not when it refuses', async () => {
-    const browser = new Browser(mount(flow));
+    const browser = new Browser(provider, mount(flow));
     const start = await browser.get('/page');
     const state = new URL(start.headers.get('location') ?? '').searchParams.get('state');
     const back = (error: string, of = state) => browser.get(`/back?error=${error}&state=${of}`);
@@ -318,7 +296,7 @@ describe('openid-connect with browsers', () => {
   });
 
   test('never sends a browser to another host', async () => {
-    const browser = new Browser(mount(flow));
+    const browser = new Browser(provider, mount(flow));
     await browser.logIn('//evil.test/page').then((run) => {
       expect(run.headers.get('location')).toBe('/evil.test/page');
     });
@@ -326,7 +304,7 @@ describe('openid-connect with browsers', () => {
 
   test('renews an access token that has ended', async () => {
     const leeway = { ...flow, scope: 'openid offline_access', access_token_expires_leeway: 36_000 };
-    const browser = new Browser(mount(leeway));
+    const browser = new Browser(provider, mount(leeway));
     await browser.logIn('/page');
     const token = async () => {
       const run = await browser.get('/page');
@@ -344,7 +322,7 @@ describe('openid-connect with browsers', () => {
       post_logout_redirect_uri: 'http://gateway.test/bye',
       revoke_tokens_on_logout: true,
     };
-    const browser = new Browser(mount({ ...flow, ...bye }));
+    const browser = new Browser(provider, mount({ ...flow, ...bye }));
     await browser.logIn('/page');
     const run = await browser.get('/logout');
     const url = new URL(run.headers.get('location') ?? '');
@@ -384,5 +362,164 @@ describe('openid-connect with browsers', () => {
     const run = await mount({ ...flow, discovery: 'http://127.0.0.1:1/' }).request();
     expect(run.status).toBe(500);
     expect(run.log[0]).toContain('error: OIDC authentication failed: accessing discovery url');
+  });
+
+  test('goes on without an access token that has ended when it is not to renew it', async () => {
+    const more = { renew_access_token_on_expiry: false, access_token_expires_leeway: 36_000 };
+    const browser = new Browser(provider, mount({ ...flow, ...more }));
+    await browser.logIn('/page');
+    const page = await browser.get('/page');
+    expect(page.status).toBe(200);
+    expect(page.upstreamRequest?.headers.has('x-access-token')).toBe(false);
+    expect(decoded(page, 'x-userinfo')).toMatchObject({ name: 'Jack' });
+  });
+
+  test('takes the ID token that came with a renewed access token', async () => {
+    const more = { set_raw_id_token_header: true, access_token_expires_leeway: 36_000 };
+    const browser = new Browser(provider, mount({ ...flow, ...more }));
+    await browser.logIn('/page');
+    const raw = async () =>
+      (await browser.get('/page')).upstreamRequest?.headers.get('x-raw-id-token');
+    const first = await raw();
+    expect(first).toBeTruthy();
+    // of the same second it is the same one
+    await expect.poll(raw, { interval: 200, timeout: 10_000 }).not.toBe(first);
+  });
+
+  test('asks for a login when the token cannot be renewed', async () => {
+    const leeway = { access_token_expires_leeway: 36_000 };
+    const browser = new Browser(provider, mount({ ...flow, ...leeway, client_id: SIGNED_CLIENT }));
+    await browser.logIn('/page');
+    const other = new Browser(
+      provider,
+      mount({ ...flow, ...leeway, client_id: SIGNED_CLIENT, client_secret: 'wrong' }),
+    );
+    for (const [name, value] of browser.cookies) other.cookies.set(name, value);
+    const run = await other.get('/page');
+    expect(run.status).toBe(302);
+    expect(run.log[0]).toContain('lost access token');
+  });
+
+  test('verifies ID tokens with the key of the conf when it has one', async () => {
+    const own = new Browser(provider, mount({ ...flow, public_key: provider.publicKey }));
+    expect((await own.logIn('/page')).status).toBe(302);
+    const { publicKey } = generateKeyPairSync('rsa', { modulusLength: 2048 });
+    const pem = String(publicKey.export({ type: 'spki', format: 'pem' }));
+    const other = await new Browser(provider, mount({ ...flow, public_key: pem })).logIn('/page');
+    expect(other.status).toBe(500);
+    expect(other.log[0]).toContain('jwt signature verification failed');
+  });
+
+  test('understands user info that is a JWT', async () => {
+    const browser = new Browser(provider, mount({ ...flow, client_id: SIGNED_CLIENT }));
+    await browser.logIn('/page');
+    expect(decoded(await browser.get('/page'), 'x-userinfo')).toMatchObject({ name: 'Jack' });
+  });
+
+  test('keeps of a login what it is told to', async () => {
+    const asked = () => provider.seen.filter((path) => path === '/me').length;
+    const before = asked();
+    const contents = { session_contents: { id_token: true }, access_token_expires_leeway: 36_000 };
+    const browser = new Browser(provider, mount({ ...flow, ...contents }));
+    await browser.logIn('/page');
+    const page = await browser.get('/page');
+    expect(page.status).toBe(200);
+    expect(page.upstreamRequest?.headers.has('x-id-token')).toBe(true);
+    const others = ['x-access-token', 'x-refresh-token', 'x-userinfo'];
+    expect(others.filter((name) => page.upstreamRequest?.headers.has(name))).toEqual([]);
+    expect(asked()).toBe(before);
+    const strict = { ...contents, required_scopes: ['api'], set_raw_id_token_header: true };
+    const checked = new Browser(provider, mount({ ...flow, ...strict }));
+    await checked.logIn('/page');
+    // an opaque token: which scopes it has is not known
+    expect((await checked.get('/page')).status).toBe(403);
+  });
+
+  test('takes no answer that is meant for another client', async () => {
+    const browser = new Browser(provider, mount(flow));
+    const start = await browser.get('/page');
+    const back = await provider.follow(start.headers.get('location') ?? '');
+    const run = await browser.get(`${back.pathname}${back.search}&client_id=another`);
+    expect(run.status).toBe(500);
+    expect(run.log[0]).toContain('client_id from argument does not match expected client_id');
+  });
+
+  test('gives a browser that is logged in its restarts back', async () => {
+    const browser = new Browser(provider, mount(flow));
+    await browser.logIn('/page');
+    for (let round = 0; round < 2; round++) {
+      for (let i = 0; i < 3; i++) {
+        expect((await browser.get('/back?code=x&state=odd')).headers.get('location')).toBe('/page');
+      }
+      expect((await browser.get('/back?code=x&state=odd')).status).toBe(500);
+      expect((await browser.get('/page')).status).toBe(200);
+    }
+  });
+
+  test('marks cookies secure that go to all sites', async () => {
+    const session = { ...SESSION, cookie_same_site: 'None', cookie_domain: 'localhost' };
+    const run = await mount({ ...flow, session }).request();
+    expect(run.headers.get('set-cookie')).toMatch(/; Path=\/; SameSite=None; Secure; HttpOnly$/);
+  });
+});
+
+describe('openid-connect at logout', () => {
+  const documents: Server[] = [];
+  afterEach(() => {
+    for (const server of documents.splice(0)) server.close();
+  });
+
+  /** A provider that has the discovery document alone. */
+  async function providerWith(more: object): Promise<string> {
+    const server = createServer((_request, response) => {
+      response.end(JSON.stringify({ issuer: 'http://p.test', ...more }));
+    });
+    documents.push(server);
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    return `http://127.0.0.1:${(server.address() as AddressInfo).port}/`;
+  }
+  const logOut = async (metadata: object, raw: object = {}, headers = {}) => {
+    const discovery = await providerWith(metadata);
+    const one = mount({ session: SESSION, discovery, ...raw });
+    return one.request({ target: '/logout', headers });
+  };
+  const after = { post_logout_redirect_uri: 'http://gateway.test/bye' };
+
+  test('goes on to the conf without an address of the provider', async () => {
+    const run = await logOut({}, after);
+    expect(run.status).toBe(302);
+    expect(run.headers.get('location')).toBe(
+      'http://gateway.test/bye?post_logout_redirect_uri=http%3A%2F%2Fgateway.test%2Fbye',
+    );
+  });
+
+  test('goes on to the provider when that has an address for it', async () => {
+    const run = await logOut({ end_session_endpoint: 'http://p.test/end?a=1' }, after);
+    expect(run.headers.get('location')).toBe(
+      'http://p.test/end?a=1&post_logout_redirect_uri=http%3A%2F%2Fgateway.test%2Fbye',
+    );
+  });
+
+  test('says so without either', async () => {
+    const run = await logOut({});
+    expect(run.status).toBe(200);
+    expect(run.headers.get('content-type')).toBe('text/html');
+    expect(run.text).toBe('<html><body>Logged Out</body></html>\n');
+  });
+
+  test.each([
+    ['image/png,*/*;q=0.5', 'image/png'],
+    ['text/html;q=0.5, image/png', 'image/png'],
+    ['text/html, image/png;q=0.8', 'text/html'],
+    ['*/*', 'text/html'],
+  ])('answers a page of the provider that asks for %s with %s', async (accept, type) => {
+    const run = await logOut({}, {}, { Accept: accept });
+    expect(run.status).toBe(200);
+    expect(run.headers.get('content-type')).toBe(type);
+  });
+
+  test('answers 503 when the provider cannot be asked', async () => {
+    const one = mount({ session: SESSION, discovery: 'http://127.0.0.1:1/' });
+    expect((await one.request({ target: '/logout' })).status).toBe(503);
   });
 });

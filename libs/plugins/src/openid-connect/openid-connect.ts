@@ -1,20 +1,24 @@
 import { compileSchema, ConfigError } from '@polygate/model';
 import { definePlugin } from '@polygate/plugin-sdk';
-import type { LocalReply, PluginEnvironment, RequestContext } from '@polygate/plugin-sdk';
+import type { LocalReply, RequestContext } from '@polygate/plugin-sdk';
 import { parseJsonWebToken } from '../json-web-token.ts';
 import { BearerTokens, challenge } from './bearer.ts';
 import { authenticate } from './code-flow.ts';
 import type { OpenidConnectConf } from './conf.ts';
+import { CookieSessions } from './session/cookie-sessions.ts';
+import { DpopProofs } from './dpop.ts';
 import { definition } from './openid-connect.schema.ts';
 import { Provider, type Json } from './provider.ts';
-import { SessionCookies, type Login } from './session-cookie.ts';
+import { RedisSessions } from './session/redis-sessions.ts';
+import type { Login, Sessions } from './session/session.ts';
 
 interface Prepared {
   readonly conf: OpenidConnectConf;
   readonly provider: Provider;
   readonly bearer: BearerTokens;
   /** Undefined with `bearer_only`. */
-  readonly cookies: SessionCookies | undefined;
+  readonly sessions: Sessions | undefined;
+  readonly dpop: DpopProofs | undefined;
   readonly checkClaims: ((claims: unknown) => void) | undefined;
 }
 
@@ -29,21 +33,22 @@ const IDENTITY_HEADERS = [
 
 /** Relying party of an OpenID provider: bearer tokens of API clients, logins of browsers. */
 export default definePlugin<OpenidConnectConf, Prepared>(definition, {
-  prepare(conf, env) {
-    warnOfMissing(conf, env);
+  prepare(conf) {
     const provider = new Provider(conf);
-    const { session, claim_schema: schema } = conf;
+    const { dpop, claim_schema: schema } = conf;
     return {
       conf,
       provider,
       bearer: new BearerTokens(conf, provider),
-      cookies: session === undefined ? undefined : new SessionCookies(session, conf),
+      sessions: sessionsOf(conf),
+      dpop: dpop?.enabled === true ? new DpopProofs(dpop) : undefined,
       checkClaims: schema === undefined ? undefined : compileSchema(schema),
     };
   },
 
-  dispose({ provider }) {
+  dispose({ provider, sessions }) {
     provider.close();
+    sessions?.close();
   },
 
   async rewrite(ctx, prepared) {
@@ -66,13 +71,14 @@ export default definePlugin<OpenidConnectConf, Prepared>(definition, {
   },
 });
 
-function warnOfMissing(conf: OpenidConnectConf, { log }: PluginEnvironment): void {
-  if (conf.session?.storage === 'redis') {
-    log.warn('session.storage redis is not built: sessions are kept in encrypted cookies');
-  }
-  if (conf.dpop?.enabled === true) {
-    log.warn('dpop is not built: a provider that asks for proofs will refuse the token request');
-  }
+/** A session is of one client of one provider: that of another passes nowhere else. */
+function sessionsOf(conf: OpenidConnectConf): Sessions | undefined {
+  const { session, client_id: clientId, discovery } = conf;
+  if (session === undefined || conf.bearer_only) return undefined;
+  const context = [clientId, discovery];
+  return session.storage === 'redis' && session.redis !== undefined
+    ? new RedisSessions(session, session.redis, context)
+    : new CookieSessions(session, context);
 }
 
 function acceptBearer(
@@ -97,10 +103,10 @@ async function acceptBrowser(
   ctx: RequestContext,
   prepared: Prepared,
 ): Promise<LocalReply | undefined> {
-  const { conf, provider, cookies } = prepared;
-  if (cookies === undefined) return challenge(conf);
+  const { conf, provider, sessions, dpop } = prepared;
+  if (sessions === undefined) return challenge(conf);
   try {
-    const result = await authenticate({ ctx, conf, provider, cookies });
+    const result = await authenticate({ ctx, conf, provider, sessions, dpop });
     if (result === 'unauthorized') {
       return conf.unauth_action === 'pass' ? undefined : { status: 401 };
     }

@@ -8,6 +8,12 @@ export interface TestProvider {
   readonly issuer: string;
   /** Paths that were asked for, in order. */
   readonly seen: readonly string[];
+  /** The DPoP headers that came, in order. */
+  readonly proofs: readonly { readonly path: string; readonly proof: string }[];
+  /** PEM, of the key that it signs with. */
+  readonly publicKey: string;
+  /** From now on it takes proofs only with a nonce of its own. */
+  requireNonces(isRequired: boolean): void;
   /** An access token that is a JWT of the provider's key. */
   signToken(claims: object, header?: object): string;
   /** Has the provider give an access token to the client itself. */
@@ -17,21 +23,30 @@ export interface TestProvider {
   close(): Promise<void>;
 }
 
+/** Gets its tokens with a proof of a key only (DPoP). */
+export const BOUND_CLIENT = 'bound client';
+/** Gets the user info as a JWT. */
+export const SIGNED_CLIENT = 'signed client';
 export const CLIENT = { id: 'my client', secret: 'a+secret/with:odd%characters' };
 export const REDIRECT = 'http://gateway.test/back';
 
 export async function startOpenidProvider(): Promise<TestProvider> {
-  const { privateKey } = generateKeyPairSync('rsa', { modulusLength: 2048 });
+  const { privateKey, publicKey } = generateKeyPairSync('rsa', { modulusLength: 2048 });
   const seen: string[] = [];
+  const proofs: { path: string; proof: string }[] = [];
+  const settings = { requiresNonces: false };
   let handle: (request: IncomingMessage, response: ServerResponse) => void = () => undefined;
   const server = createServer((request, response) => {
-    seen.push((request.url ?? '').split('?')[0] ?? '');
+    const path = (request.url ?? '').split('?')[0] ?? '';
+    seen.push(path);
+    const proof = request.headers['dpop'];
+    if (typeof proof === 'string') proofs.push({ path, proof });
     handle(request, response);
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   const issuer = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
   const jwk = { ...privateKey.export({ format: 'jwk' }), kid: 'one', use: 'sig', alg: 'RS256' };
-  const provider = new Provider(issuer, configuration(jwk));
+  const provider = new Provider(issuer, configuration(jwk, settings));
   const callback = provider.callback();
   handle = (request, response) => {
     const isLogin = request.url?.startsWith('/interaction/') === true;
@@ -42,6 +57,11 @@ export async function startOpenidProvider(): Promise<TestProvider> {
   return {
     issuer,
     seen,
+    proofs,
+    publicKey: String(publicKey.export({ type: 'spki', format: 'pem' })),
+    requireNonces(isRequired) {
+      settings.requiresNonces = isRequired;
+    },
     signToken(claims, header = { alg: 'RS256', kid: 'one' }) {
       const input = `${encode(header)}.${encode(claims)}`;
       return `${input}.${sign('sha256', Buffer.from(input), privateKey).toString('base64url')}`;
@@ -56,19 +76,25 @@ export async function startOpenidProvider(): Promise<TestProvider> {
   };
 }
 
-function configuration(jwk: object): Configuration {
+const client = (id: string, more: object = {}) => ({
+  client_id: id,
+  client_secret: CLIENT.secret,
+  grant_types: ['authorization_code', 'refresh_token', 'client_credentials'],
+  redirect_uris: [REDIRECT],
+  post_logout_redirect_uris: ['http://gateway.test/bye'],
+  token_endpoint_auth_method: 'client_secret_basic' as const,
+  ...more,
+});
+
+function configuration(jwk: object, settings: { requiresNonces: boolean }): Configuration {
   return {
     jwks: { keys: [jwk] },
     clients: [
-      {
-        client_id: CLIENT.id,
-        client_secret: CLIENT.secret,
-        grant_types: ['authorization_code', 'refresh_token', 'client_credentials'],
-        redirect_uris: [REDIRECT],
-        post_logout_redirect_uris: ['http://gateway.test/bye'],
-        token_endpoint_auth_method: 'client_secret_basic',
-      },
+      client(CLIENT.id),
+      client(BOUND_CLIENT, { dpop_bound_access_tokens: true }),
+      client(SIGNED_CLIENT, { userinfo_signed_response_alg: 'RS256' }),
     ],
+    enabledJWA: { dPoPSigningAlgValues: ['ES256', 'RS256', 'PS256'] },
     scopes: ['openid', 'offline_access', 'api'],
     claims: { openid: ['sub', 'name'] },
     conformIdTokenClaims: false,
@@ -85,6 +111,12 @@ function configuration(jwk: object): Configuration {
       revocation: { enabled: true },
       clientCredentials: { enabled: true },
       pushedAuthorizationRequests: { enabled: true },
+      jwtUserinfo: { enabled: true },
+      dPoP: {
+        enabled: true,
+        nonceSecret: Buffer.alloc(32, 7),
+        requireNonce: () => settings.requiresNonces,
+      },
     },
     cookies: { keys: ['test'] },
   };

@@ -44,10 +44,13 @@ export class Provider {
   #fetchingMetadata: Promise<Json> | undefined;
   #keys: Cached<readonly ProviderKey[]> | undefined;
   #fetchingKeys: Promise<readonly ProviderKey[]> | undefined;
+  /** In the place of the provider's own, when the conf has one. */
+  readonly #ownKeys: readonly ProviderKey[] | undefined;
 
   constructor(conf: OpenidConnectConf) {
     this.#conf = conf;
-    const { timeout, proxy_opts: proxy } = conf;
+    const { timeout, proxy_opts: proxy, public_key: pem } = conf;
+    this.#ownKeys = pem === undefined ? undefined : ownKeys(pem);
     this.#caller = new HttpCaller({
       // APISIX once stored milliseconds
       timeoutMs: timeout >= 1000 && timeout % 1000 === 0 ? timeout : timeout * 1000,
@@ -85,6 +88,7 @@ export class Provider {
 
   /** Those keys that a token with this key id may be signed by, with the algorithm. */
   async verifiers(keyId: unknown, algorithm: string): Promise<readonly SignatureVerifier[]> {
+    if (this.#ownKeys !== undefined) return verifiersIn(this.#ownKeys, undefined, algorithm);
     const known = await this.#keySet(this.#conf.jwk_expires_in * 1000);
     const found = verifiersIn(known, keyId, algorithm);
     if (found.length > 0) return found;
@@ -109,7 +113,7 @@ export class Provider {
 
   async #getJson(url: string, what: string): Promise<Json> {
     try {
-      return await this.get(url, new HeaderList(), NEVER);
+      return jsonOf(await this.fetch(url, new HeaderList(), NEVER));
     } catch (error) {
       throw new OpenidError(`accessing ${what} (${url}) failed: ${(error as Error).message}`, {
         cause: error,
@@ -117,10 +121,10 @@ export class Provider {
     }
   }
 
-  /** The JSON object at an address. Rejects with an OpenidError. */
-  async get(url: string, headers: HeaderList, signal: AbortSignal): Promise<Json> {
+  /** Rejects when there is no answer. */
+  fetch(url: string, headers: HeaderList, signal: AbortSignal): Promise<HttpAnswer> {
     const request = { url: urlOf(url), method: 'GET', headers, isRepeatable: true } as const;
-    return jsonOf(await this.#caller.call(request, signal));
+    return this.#caller.call(request, signal);
   }
 
   /** The JSON object that an endpoint answers to a form with. Rejects with an OpenidError. */
@@ -144,7 +148,8 @@ function urlOf(text: string): URL {
   return url;
 }
 
-function jsonOf({ status, body }: HttpAnswer): Json {
+/** The JSON object of an answer. Throws an OpenidError without one. */
+export function jsonOf({ status, body }: HttpAnswer): Json {
   // what the body says of the failure may hold a token or a secret: not into the log
   if (status < 200 || status > 299) {
     throw new OpenidError(`response indicates failure, status=${status}${errorCodeIn(body)}`);
@@ -162,6 +167,16 @@ function jsonOf({ status, body }: HttpAnswer): Json {
 function errorCodeIn(body: Buffer): string {
   const code = /"error"\s*:\s*"([a-z_]{1,64})"/.exec(body.subarray(0, 4096).toString())?.[1];
   return code === undefined ? '' : `, error=${code}`;
+}
+
+/** None, when it is no key: then no signature holds, the same as with a key of another. */
+function ownKeys(pem: string): readonly ProviderKey[] {
+  try {
+    return [{ id: undefined, key: createPublicKey(pem), verifiers: new Map() }];
+  } catch {
+    // see above
+    return [];
+  }
 }
 
 function keysOf(document: Json): readonly ProviderKey[] {

@@ -43,7 +43,8 @@ export async function verifyAccessToken(
 
 export interface IdTokenRules {
   readonly provider: Provider;
-  readonly issuer: unknown;
+  /** The discovery document. */
+  readonly metadata: Json;
   /** Undefined: none was sent. */
   readonly nonce: string | undefined;
 }
@@ -52,12 +53,16 @@ export interface IdTokenRules {
 export async function verifyIdToken(
   encoded: string,
   conf: OpenidConnectConf,
-  { provider, issuer, nonce }: IdTokenRules,
+  { provider, metadata, nonce }: IdTokenRules,
 ): Promise<Json> {
   const token = parse(encoded);
   const algorithm = algorithmOf(token);
   if (algorithm === 'none') {
-    if (!conf.accept_none_alg) throw new OpenidError('id_token is not signed');
+    if (!conf.accept_none_alg) {
+      throw new OpenidError('token uses "none" alg but accept_none_alg is not enabled');
+    }
+  } else if (!isListed(metadata['id_token_signing_alg_values_supported'], algorithm)) {
+    throw new OpenidError(`token is signed by unexpected algorithm "${printable(algorithm)}"`);
   } else if (ASYMMETRIC.test(algorithm) || SYMMETRIC.test(algorithm)) {
     const verifiers = SYMMETRIC.test(algorithm)
       ? secretVerifiers(conf, algorithm)
@@ -68,7 +73,8 @@ export async function verifyIdToken(
   }
   const claims = token.payload;
   const { client_id: clientId } = conf;
-  if (claimOf(claims, 'iss') !== issuer) throw new OpenidError('issuer of id_token does not match');
+  if (claimOf(claims, 'iss') !== metadata['issuer'])
+    throw new OpenidError('issuer of id_token does not match');
   if (typeof claimOf(claims, 'sub') !== 'string') throw new OpenidError('id_token has no sub');
   const audience = claimOf(claims, 'aud');
   const audiences: readonly unknown[] = Array.isArray(audience) ? audience : [audience];
@@ -78,6 +84,9 @@ export async function verifyIdToken(
     throw new OpenidError('authorized party of id_token does not match');
   }
   if (typeof claimOf(claims, 'exp') !== 'number') throw new OpenidError('id_token has no exp');
+  const issued = claimOf(claims, 'iat');
+  if (typeof issued !== 'number') throw new OpenidError('id_token has no iat');
+  if (issued > Date.now() / 1000 + conf.iat_slack) throw new OpenidError('id_token not yet valid');
   checkTimes(claims, conf.iat_slack);
   if (nonce !== undefined && claimOf(claims, 'nonce') !== nonce) {
     throw new OpenidError('nonce of id_token does not match');
@@ -89,6 +98,11 @@ function parse(encoded: string): JsonWebToken {
   const token = parseJsonWebToken(encoded);
   if (typeof token === 'string') throw new OpenidError(`invalid jwt: ${printable(token)}`);
   return token;
+}
+
+/** Also when the provider does not say which it uses. */
+function isListed(list: unknown, algorithm: string): boolean {
+  return !Array.isArray(list) || list.includes(algorithm);
 }
 
 function algorithmOf(token: JsonWebToken): string {

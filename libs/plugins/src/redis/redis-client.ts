@@ -106,6 +106,7 @@ function accessOf(conf: RedisConf): RedisAccess {
     database: isCluster ? 0 : (conf.redis_database ?? 0),
     tls: (isCluster ? conf.redis_cluster_ssl : conf.redis_ssl) ?? false,
     verifyTls: (isCluster ? conf.redis_cluster_ssl_verify : conf.redis_ssl_verify) ?? false,
+    serverName: conf.redis_server_name,
     connectTimeoutMs: conf.redis_connect_timeout ?? conf.redis_timeout ?? 1000,
     readTimeoutMs: conf.redis_read_timeout ?? conf.redis_timeout ?? 1000,
     idleMs: conf.redis_keepalive_timeout ?? 10_000,

@@ -17,6 +17,8 @@ export interface RedisAccess {
   readonly database: number;
   readonly tls: boolean;
   readonly verifyTls: boolean;
+  /** For SNI and the certificate's name; undefined: the host's, unless that is an address. */
+  readonly serverName?: string | undefined;
   /** Of connecting, TLS included. */
   readonly connectTimeoutMs: number;
   /** From a command to its answer. */
@@ -194,14 +196,15 @@ export class RedisConnection {
 
 async function openSocket(
   { host, port }: RedisAddress,
-  { tls, verifyTls, connectTimeoutMs }: RedisAccess,
+  { tls, verifyTls, serverName, connectTimeoutMs }: RedisAccess,
 ): Promise<Socket> {
+  const name = serverName ?? (isIP(host) === 0 ? host : undefined);
   const socket = tls
     ? connectTls({
         host,
         port,
         rejectUnauthorized: verifyTls,
-        ...(isIP(host) === 0 && { servername: host }),
+        ...(name !== undefined && { servername: name }),
       })
     : connect({ host, port });
   socket.setNoDelay(true);

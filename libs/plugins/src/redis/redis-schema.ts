@@ -13,6 +13,8 @@ export interface RedisConf {
   readonly redis_timeout?: number;
   readonly redis_ssl?: boolean;
   readonly redis_ssl_verify?: boolean;
+  /** For SNI and the certificate's name, where that is not the host's. */
+  readonly redis_server_name?: string;
   readonly redis_keepalive_timeout?: number;
   /** Without effect: a worker has one connection to a server. */
   readonly redis_keepalive_pool?: number;
