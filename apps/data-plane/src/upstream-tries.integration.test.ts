@@ -35,6 +35,9 @@ async function silentNode(): Promise<string> {
 }
 
 const LOGGED = [
+  'upstream_addr',
+  'upstream_unresolved_host',
+  'balancer_ip',
   'upstream_connect_time',
   'upstream_bytes_sent',
   'upstream_bytes_received',
@@ -95,6 +98,17 @@ test('bytes are those of the request, and connecting takes no time, where a conn
   expect(second['upstream_bytes_sent']).toBe(first['upstream_bytes_sent']);
   expect(second['upstream_bytes_received']).toBe(first['upstream_bytes_received']);
   expect(node.requests[0]?.socket).toBe(node.requests[1]?.socket);
+});
+
+test('a node that is a name is logged with the address it was reached at', async () => {
+  const node = await startUpstream((_, response) => response.end());
+  cleanups.push(() => node.close());
+  const port = node.node.split(':')[1];
+  const upstream = { type: 'roundrobin', nodes: { [`localhost:${port}`]: 1 } };
+  const entry = await logged('named', upstream);
+  expect(entry['upstream_addr']).toBe(`127.0.0.1:${port}`);
+  expect(entry['balancer_ip']).toBe('127.0.0.1');
+  expect(entry['upstream_unresolved_host']).toBe('localhost');
 });
 
 test('what clients say of themselves is there after it was replaced', async () => {

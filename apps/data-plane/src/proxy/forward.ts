@@ -1,3 +1,4 @@
+import { isIP } from 'node:net';
 import { GatewayError, HeaderList, HOP_BY_HOP } from '@polygate/plugin-sdk';
 import type { LocalReply } from '@polygate/plugin-sdk';
 import { upstreamOfRoute } from '../pipeline/match-route.ts';
@@ -170,6 +171,7 @@ export class Forwarding implements UpstreamReceiver {
       headerTimeMs: undefined,
       responseTimeMs: undefined,
       bodyBytes: 0,
+      remoteAddress: undefined,
       traffic: undefined,
     };
     this.#attempt = attempt;
@@ -255,9 +257,16 @@ export class Forwarding implements UpstreamReceiver {
   }
 
   #answered(status: number): void {
-    if (this.#attempt === undefined) return;
-    this.#attempt.status = status;
-    this.#attempt.headerTimeMs = performance.now() - this.#attemptStartMs;
+    const attempt = this.#attempt;
+    if (attempt === undefined) return;
+    attempt.status = status;
+    attempt.headerTimeMs = performance.now() - this.#attemptStartMs;
+    const { host, port } = this.#node as CompiledNode;
+    const remote = attempt.traffic?.remoteAddress;
+    if (remote === undefined || remote === host || isIP(host) !== 0) return;
+    // APISIX resolves names before it picks a node, so that logs and metrics have the address
+    attempt.remoteAddress = remote;
+    attempt.address = remote.includes(':') ? `[${remote}]:${port}` : `${remote}:${port}`;
   }
 
   #ended(): void {
@@ -314,6 +323,7 @@ function requestFor(
   node: CompiledNode,
 ): UpstreamRequest {
   const { request, compiledRoute } = ctx;
+  const maySwitch = compiledRoute?.enableWebsocket === true;
   return {
     upstream,
     node,
@@ -323,7 +333,9 @@ function requestFor(
     headers: headersFor(ctx),
     timeoutsMs: compiledRoute?.timeoutsMs ?? upstream.timeoutsMs ?? DEFAULT_TIMEOUTS_MS,
     body: request.bodyObservers === undefined ? bodyOf(ctx) : observedBody(bodyOf(ctx), request),
-    upgrade: compiledRoute?.enableWebsocket === true ? upgradeOf(ctx) : undefined,
+    upgrade: maySwitch ? upgradeOf(ctx) : undefined,
+    // APISIX passes Connection on there, and with it a client's wish to close
+    closes: maySwitch && saysClose(request.headers),
   };
 }
 
@@ -335,6 +347,12 @@ function upgradeOf({ exchange }: GatewayContext): string | undefined {
   const { upgrade, body } = exchange;
   if (upgrade === undefined || upgrade.includes('h2')) return undefined;
   return body.present && body.complete === undefined ? undefined : upgrade;
+}
+
+function saysClose(headers: HeaderList): boolean {
+  const said = headers.getKnown('connection');
+  if (said === undefined || said === 'keep-alive') return false;
+  return said.split(',').some((word) => word.trim().toLowerCase() === 'close');
 }
 
 function bodyOf({ request, exchange }: GatewayContext): Buffer | RequestBody | undefined {

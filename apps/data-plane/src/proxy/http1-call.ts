@@ -33,6 +33,10 @@ export class Http1Call implements UpstreamCall, BodySink {
     this.#bytesReceived = -connection.bytesReceived;
   }
 
+  get remoteAddress(): string | undefined {
+    return this.#connection?.remoteAddress;
+  }
+
   get bytesSent(): number {
     return this.#bytesSent + (this.#connection?.writer.bytesWritten ?? 0);
   }
@@ -51,7 +55,7 @@ export class Http1Call implements UpstreamCall, BodySink {
     const startMs = this.#connectStartMs;
     this.connectTimeMs = startMs === 0 ? 0 : performance.now() - startMs;
     const connection = this.#connection as Http1UpstreamConnection;
-    const { method, target, host, headers, upgrade, body } = this.request;
+    const { method, target, host, headers, upgrade, closes, body } = this.request;
     const length = Buffer.isBuffer(body) ? body.length : body?.length;
     this.#isChunked = body !== undefined && length === undefined;
     const framing = body === undefined ? 'none' : this.#isChunked ? 'chunked' : 'length';
@@ -64,7 +68,7 @@ export class Http1Call implements UpstreamCall, BodySink {
         headers,
         framing,
         contentLength: length ?? 0,
-        keepAlive: true,
+        keepAlive: closes !== true,
         upgrade,
       }),
     );

@@ -270,7 +270,8 @@ export class Http1UpstreamConnection implements ByteReceiver, Expiring {
   #complete(call: Http1Call): void {
     const parser = this.#parser;
     const isClean = this.#position === this.#end;
-    const mayKeep = parser.keepAlive && this.#state !== 'close' && call.isRequestSent && isClean;
+    const staysOpen = parser.keepAlive && this.#state !== 'close' && call.request.closes !== true;
+    const mayKeep = staysOpen && call.isRequestSent && isClean;
     const trailers = this.#state === 'chunked' ? this.#decoder?.trailers : undefined;
     this.#call = undefined;
     this.#buffer = undefined;

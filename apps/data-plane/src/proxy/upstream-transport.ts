@@ -20,6 +20,8 @@ export interface UpstreamRequest {
   readonly body: Buffer | RequestBody | undefined;
   /** The protocol to switch to; undefined: none. */
   readonly upgrade: string | undefined;
+  /** The node is asked to close behind its answer. HTTP/1.1 only. */
+  readonly closes?: boolean;
 }
 
 /** Hears how a try goes. Exactly one of `onEnd`, `onFailure`, `onCut`, `onTunnel` comes last. */
@@ -57,6 +59,8 @@ export interface UpstreamFailure {
 export interface CallTraffic {
   /** Milliseconds, handshakes included; 0 on a connection that was there. Undefined: there is none yet. */
   readonly connectTimeMs: number | undefined;
+  /** Of the other end, while there is a connection; HTTP/1.1 only. */
+  readonly remoteAddress?: string | undefined;
   /** Over HTTP/2 those of the bodies only: the rest of a connection belongs to all of its calls. */
   readonly bytesSent: number;
   readonly bytesReceived: number;

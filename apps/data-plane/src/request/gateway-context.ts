@@ -27,6 +27,10 @@ import { randomId } from './random-id.ts';
 import { RequestVariables } from './variables.ts';
 
 export interface GatewayAttempt extends UpstreamAttempt {
+  /** Of a node that is a name: the name until it answers, and then what it was resolved to. */
+  address: string;
+  /** Undefined until the node answers. */
+  remoteAddress?: string | undefined;
   /** Undefined until it is under way. */
   traffic: CallTraffic | undefined;
 }

@@ -129,7 +129,10 @@ export const VARIABLES: Readonly<Record<string, readonly [VariableReader, string
   ],
   // nginx.conf of APISIX begins with http
   upstream_scheme: [(ctx) => ctx.upstream?.scheme ?? 'http', 'scheme of the upstream'],
-  balancer_ip: [(ctx) => ctx.pickedNode?.host, 'host of the node'],
+  balancer_ip: [
+    (ctx) => ctx.attempts.at(-1)?.remoteAddress ?? ctx.pickedNode?.host,
+    'host of the node',
+  ],
   balancer_port: [(ctx) => ctx.pickedNode?.port.toString(), 'port of the node'],
   consumer_name: [(ctx) => ctx.consumer?.username, 'name of the consumer'],
   consumer_group_id: [(ctx) => ctx.consumer?.groupId, 'id of its group'],

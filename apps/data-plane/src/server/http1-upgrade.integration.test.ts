@@ -164,4 +164,31 @@ describe('other upgrades', () => {
     client.socket.destroy();
     await raw.close();
   });
+
+  test('a client that closes has its node close, too', async () => {
+    const raw = await startScriptedNode(() => 'HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok');
+    const put = (enabled: boolean): Promise<void> =>
+      gateway.put('/routes/raw', {
+        uri: '/raw',
+        upstream: upstreamOf(raw.node),
+        enable_websocket: enabled,
+      });
+    const ask = async (connection: string): Promise<void> => {
+      const client = await connectRaw(gateway.port);
+      const head = `GET /raw HTTP/1.1\r\nHost: a\r\nConnection: ${connection}\r\n\r\n`;
+      expect((await client.ask(head)).status).toBe(200);
+      client.socket.destroy();
+    };
+    await put(true);
+    await ask('Close');
+    await ask('keep-alive');
+    await put(false);
+    await ask('close');
+    const heard = raw.connections.map(({ text }) => text);
+    // the first is not used again, the second is
+    expect(heard.map((text) => text.match(/^GET/gm)?.length)).toEqual([1, 2]);
+    expect(heard[0]).toContain('\r\nConnection: close\r\n');
+    expect(heard[1]).not.toMatch(/connection:/i);
+    await raw.close();
+  });
 });
