@@ -9,11 +9,12 @@ import { type FuzzRequest, requestArbitrary } from './request-arbitrary.ts';
 import type { Schema } from './schema-arbitrary.ts';
 
 // The whole product on its embedded store, and requests made from its own OpenAPI document.
-// POLYGATE_FUZZ_SECONDS makes it look longer, POLYGATE_FUZZ_SEED look at the same again.
+// POLYGATE_FUZZ_SECONDS makes it look longer and at something new, POLYGATE_FUZZ_SEED at the same again.
 
 const KEY = 'key-of-this-test-only';
-const SECONDS = Number(process.env['POLYGATE_FUZZ_SECONDS'] ?? 5);
-const SEED = Number(process.env['POLYGATE_FUZZ_SEED'] ?? Date.now() % 2 ** 31);
+const { POLYGATE_FUZZ_SECONDS: LONGER, POLYGATE_FUZZ_SEED: AGAIN } = process.env;
+const SECONDS = Number(LONGER ?? 5);
+const SEED = Number(AGAIN ?? (LONGER === undefined ? 1 : Date.now() % 2 ** 31));
 const REQUESTS_PER_RUN = 40;
 
 let folder: string;

@@ -4,6 +4,7 @@ import * as https from 'node:https';
 import type { Writable } from 'node:stream';
 import { HOP_BY_HOP } from '@polygate/plugin-sdk';
 import type { BodyObserver, HeaderList, Logger } from '@polygate/plugin-sdk';
+import { httpUrlOf } from './proxy-mirror.schema.ts';
 
 export interface MirrorTimeouts {
   readonly connectMs: number;
@@ -42,8 +43,7 @@ export class MirrorClient {
   #session: http2.ClientHttp2Session | undefined;
 
   constructor(host: string, timeouts: MirrorTimeouts, log: Logger) {
-    // no URL is of grpc, but their hosts are alike
-    this.#url = new URL(host.replace(/^grpc/, 'http'));
+    this.#url = new URL(httpUrlOf(host));
     this.#timeouts = timeouts;
     this.#log = log;
   }

@@ -1,4 +1,4 @@
-import type { PluginDefinition } from '@polygate/plugin-sdk';
+import { ConfigError, type PluginDefinition } from '@polygate/plugin-sdk';
 
 export interface ProxyMirrorConf {
   /** Scheme, name or address, and port. */
@@ -32,4 +32,15 @@ export const definition: PluginDefinition<ProxyMirrorConf> = {
     },
     required: ['host'],
   },
+  /** The pattern is APISIX's: it takes `http://[:1:]` and `http://a:99999`, which lead nowhere. */
+  check({ host }) {
+    if (!URL.canParse(httpUrlOf(host))) {
+      throw new ConfigError(`property "host" validation failed: ${host} is no address`);
+    }
+  },
 };
+
+/** No URL is of grpc, but their hosts are alike. */
+export function httpUrlOf(host: string): string {
+  return host.replace(/^grpc/, 'http');
+}

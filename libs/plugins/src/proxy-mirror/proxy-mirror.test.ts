@@ -114,6 +114,8 @@ describe('the conf of proxy-mirror', () => {
     [{}, 'property "host" is required'],
     [{ host: 'ftp://127.0.0.1' }, 'failed to match pattern'],
     [{ host: 'http://127.0.0.1:1/path' }, 'failed to match pattern'],
+    [{ host: 'https://[:a:]' }, 'property "host" validation failed: https://[:a:] is no address'],
+    [{ host: 'grpc://a:99999' }, 'grpc://a:99999 is no address'],
     [{ host: 'http://a', path: 'no' }, 'failed to match pattern'],
     [{ host: 'http://a', sample_ratio: 10 }, 'expected 10 to be at most 1'],
   ])('%j is refused', (raw, message) => {
