@@ -22,6 +22,21 @@ test('round robin leaves the share of an unhealthy node to the others', () => {
   expect(picks.filter((label) => label === 'c:1')).toHaveLength(50);
 });
 
+test('a node that is well is found while other threads take all of its turns', () => {
+  const { nodes } = compileUpstream({ nodes: { 'a:1': 1, 'b:1': 1, 'c:1': 1 } }, '1');
+  const loads = new NodeLoads(allocateLoads(64, 1), 0);
+  const [ours, theirs] = [1, 2].map(() => createRoundRobin(nodes, 'key', loads));
+  const [well] = nodes;
+  class SeenByAnother extends Set<(typeof nodes)[number]> {
+    override has(node: (typeof nodes)[number]): boolean {
+      while (theirs?.pick(REQUEST, undefined, undefined) !== well) continue;
+      return super.has(node);
+    }
+  }
+  expect(ours?.pick(REQUEST, undefined, new SeenByAnother(nodes.slice(1)))).toBe(well);
+  expect(ours?.pick(REQUEST, undefined, new SeenByAnother(nodes.slice(1)))).toBe(well);
+});
+
 test('round robin does not send every request to a dead node first', () => {
   const { balancer, nodes } = compileUpstream({ nodes: { 'dead:1': 1, 'well:1': 1 } }, '1');
   const firsts = Array.from({ length: 10 }, () => {

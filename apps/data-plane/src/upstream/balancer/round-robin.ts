@@ -87,13 +87,24 @@ class WrittenRound implements Picker {
     const taken = this.#taken;
     // A further try takes nobody's turn: or else a dead node would be the first of every request.
     let at = tried === undefined ? taken.take() : taken.peek();
-    for (let steps = turns.length; steps > 0; steps--) {
-      const node = this.#nodes[turns[at % turns.length] as number] as CompiledNode;
+    if (tried === undefined) {
+      for (let steps = turns.length; steps > 0; steps--) {
+        const node = this.#at(turns, at);
+        if (!isOut(node, tried, unhealthy)) return node;
+        // What would have been the turn of one that is ill is shared by all others.
+        at = taken.take();
+      }
+      // Meanwhile other threads have taken the turns of all that are well: one of these then, out of turn.
+    }
+    for (let steps = turns.length; steps > 0; steps--, at++) {
+      const node = this.#at(turns, at);
       if (!isOut(node, tried, unhealthy)) return node;
-      // What would have been the turn of one that is ill is shared by all others.
-      at = tried === undefined ? taken.take() : at + 1;
     }
     return undefined;
+  }
+
+  #at(turns: Uint16Array, at: number): CompiledNode {
+    return this.#nodes[turns[at % turns.length] as number] as CompiledNode;
   }
 }
 
